@@ -1,0 +1,1 @@
+//! OCF, LSB, systemd and fence agents: found, described, run.

@@ -1,0 +1,1 @@
+//! the CIB document: model, validation, patches, digests, storage.

@@ -1,0 +1,8 @@
+//! hosts in namespaces, the demo, interop tests.
+
+use base::Applet;
+
+/// The commands this crate contributes to the `quorate` executable.
+pub fn applets() -> Vec<Applet> {
+    Vec::new()
+}

@@ -1,0 +1,1 @@
+//! Rust clients of pacemaker's daemons.

@@ -1,0 +1,8 @@
+//! the resource manager's daemons.
+
+use base::Applet;
+
+/// The commands this crate contributes to the `quorate` executable.
+pub fn applets() -> Vec<Applet> {
+    Vec::new()
+}

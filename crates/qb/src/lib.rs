@@ -1,0 +1,1 @@
+//! libqb-compatible IPC, event loop, log targets.

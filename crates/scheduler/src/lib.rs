@@ -1,0 +1,1 @@
+//! from cluster state to a transition graph.

@@ -1,0 +1,1 @@
+//! a whole ring in one process, one seed, any fault.

@@ -1,0 +1,8 @@
+//! the command line tools of pacemaker.
+
+use base::Applet;
+
+/// The commands this crate contributes to the `quorate` executable.
+pub fn applets() -> Vec<Applet> {
+    Vec::new()
+}

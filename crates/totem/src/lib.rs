@@ -1,0 +1,1 @@
+//! the Totem single ring protocol (core).
