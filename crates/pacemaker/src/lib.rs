@@ -1,5 +1,7 @@
 //! the resource manager's daemons.
 
+pub mod cluster;
+
 use base::Applet;
 
 /// The commands this crate contributes to the `quorate` executable.
