@@ -11,8 +11,12 @@
 
 mod element;
 mod parse;
+mod path;
 mod write;
+pub mod xpath;
 
 pub use element::{Attr, Element, Node};
 pub use parse::{ParseError, parse};
+pub use path::NodePath;
 pub use write::{escape_attr, escape_text};
+pub use xpath::XPath;
