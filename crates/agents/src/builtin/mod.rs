@@ -1,0 +1,2 @@
+//! Agents built into the executable, provider `quorate`.
+
