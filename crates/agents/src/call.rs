@@ -175,16 +175,13 @@ impl Call {
                 Rules::SystemdStart,
             ),
             "stop" => Plan::Steps(
-                vec![
-                    Step::Remove(drop_in),
-                    reload,
-                    Step::Run(systemctl(&["stop", "--", &unit])),
-                ],
+                vec![Step::Remove(drop_in), reload, Step::Run(systemctl(&["stop", "--", &unit]))],
                 Rules::SystemdStop,
             ),
-            "restart" => {
-                Plan::Steps(vec![Step::Run(systemctl(&["restart", "--", &unit]))], Rules::SystemdStart)
-            }
+            "restart" => Plan::Steps(
+                vec![Step::Run(systemctl(&["restart", "--", &unit]))],
+                Rules::SystemdStart,
+            ),
             _ => Plan::Done(Outcome::new(ocf::UNIMPLEMENTED, ExecStatus::NotSupported)),
         }
     }
@@ -200,9 +197,14 @@ mod tests {
             agent: agent.parse().unwrap(),
             resource: "R:0".into(),
             action: action.into(),
-            params: [("fake", "x y"), ("OCF_CHECK_LEVEL", "10"), ("CRM_meta_timeout", "20000"), ("a=b", "c")]
-                .map(|(k, v)| (k.to_owned(), v.to_owned()))
-                .into(),
+            params: [
+                ("fake", "x y"),
+                ("OCF_CHECK_LEVEL", "10"),
+                ("CRM_meta_timeout", "20000"),
+                ("a=b", "c"),
+            ]
+            .map(|(k, v)| (k.to_owned(), v.to_owned()))
+            .into(),
             timeout: Duration::from_secs(20),
         }
     }
@@ -210,7 +212,8 @@ mod tests {
     #[test]
     fn ocf_agents_get_their_parameters_in_the_environment() {
         let places = Places::under(Path::new("/nowhere"));
-        let Plan::Steps(steps, Rules::Ocf) = call("ocf:pacemaker:Dummy", "start").plan(&places) else {
+        let Plan::Steps(steps, Rules::Ocf) = call("ocf:pacemaker:Dummy", "start").plan(&places)
+        else {
             panic!("a plan with steps");
         };
         let [Step::Run(command)] = steps.as_slice() else { panic!("one step") };
@@ -239,7 +242,10 @@ mod tests {
         };
         assert_eq!(run("lsb:x", "monitor"), Some(("status".into(), Rules::LsbStatus)));
         assert_eq!(run("service:x", "stop"), Some(("stop".into(), Rules::Lsb)));
-        assert_eq!(run("systemd:x", "stop"), Some(("stop -- x.service".into(), Rules::SystemdStop)));
+        assert_eq!(
+            run("systemd:x", "stop"),
+            Some(("stop -- x.service".into(), Rules::SystemdStop))
+        );
         assert_eq!(run("systemd:x", "promote"), None);
         assert_eq!(run("nagios:x", "start"), None);
     }

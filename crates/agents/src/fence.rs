@@ -55,10 +55,17 @@ impl Abilities {
 
     /// The bits of `st_device_support_flags`.
     pub fn support_flags(self) -> u32 {
-        [(self.list, 1), (self.status, 2), (self.reboot, 4), (self.plug, 8), (self.port, 16), (self.on, 32)]
-            .iter()
-            .map(|(has, bit)| if *has { *bit } else { 0 })
-            .sum()
+        [
+            (self.list, 1),
+            (self.status, 2),
+            (self.reboot, 4),
+            (self.plug, 8),
+            (self.port, 16),
+            (self.on, 32),
+        ]
+        .iter()
+        .map(|(has, bit)| if *has { *bit } else { 0 })
+        .sum()
     }
 }
 
@@ -256,10 +263,14 @@ mod tests {
 
     #[test]
     fn the_agent_is_told_what_it_needs() {
-        let params: BTreeMap<String, String> =
-            [("ip", "10.0.0.1"), ("pcmk_host_list", "a b"), ("pcmk_off_action", "reset"), ("x", "1\ny=2")]
-                .map(|(k, v)| (k.to_owned(), v.to_owned()))
-                .into();
+        let params: BTreeMap<String, String> = [
+            ("ip", "10.0.0.1"),
+            ("pcmk_host_list", "a b"),
+            ("pcmk_off_action", "reset"),
+            ("x", "1\ny=2"),
+        ]
+        .map(|(k, v)| (k.to_owned(), v.to_owned()))
+        .into();
         let call = FenceCall {
             action: "off",
             target: Some("node2"),
@@ -268,7 +279,10 @@ mod tests {
             params: &params,
             abilities: Abilities { plug: true, port: true, nodeid: true, ..Abilities::default() },
         };
-        assert_eq!(call.input(), "action=reset\nnodename=node2\nnodeid=2\nport=node2\nip=10.0.0.1\n");
+        assert_eq!(
+            call.input(),
+            "action=reset\nnodename=node2\nnodeid=2\nport=node2\nip=10.0.0.1\n"
+        );
         let monitor = FenceCall { action: "monitor", target: None, ..call };
         assert_eq!(monitor.input(), "action=monitor\nip=10.0.0.1\n");
     }
@@ -277,11 +291,14 @@ mod tests {
     fn lists_and_maps_are_read() {
         assert_eq!(targets("a,b on\nc;off\\nd invalid\ne@x f."), ["a", "b", "c", "e", "f."]);
         let map = host_map("n1:1;n2=2 n\\:3:a\\;b\tbroken");
-        assert_eq!(map.into_iter().collect::<Vec<_>>(), [
-            ("n1".to_owned(), "1".to_owned()),
-            ("n2".to_owned(), "2".to_owned()),
-            ("n:3".to_owned(), "a;b".to_owned())
-        ]);
+        assert_eq!(
+            map.into_iter().collect::<Vec<_>>(),
+            [
+                ("n1".to_owned(), "1".to_owned()),
+                ("n2".to_owned(), "2".to_owned()),
+                ("n:3".to_owned(), "a;b".to_owned())
+            ]
+        );
         for text in ["", "\\", ":::", ";;;", "a:\\"] {
             host_map(text);
             targets(text);

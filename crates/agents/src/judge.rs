@@ -197,8 +197,7 @@ pub fn exit_reason(stderr: &str) -> Option<String> {
 /// A time span as upstream words it: `20s`, `1m30s`, `1h`, `0.500s`, `1d2h`.
 pub fn readable(span: Duration) -> String {
     let ms = span.as_millis();
-    let (days, hours, minutes) =
-        (ms / 86_400_000, ms / 3_600_000 % 24, ms / 60_000 % 60);
+    let (days, hours, minutes) = (ms / 86_400_000, ms / 3_600_000 % 24, ms / 60_000 % 60);
     let (seconds, rest) = (ms / 1000 % 60, ms % 1000);
     let mut text = String::new();
     for (amount, unit) in [(days, 'd'), (hours, 'h'), (minutes, 'm')] {
@@ -224,13 +223,10 @@ pub fn judge(
 ) -> Outcome {
     match ended {
         Ended::Exited(code) => exited(rules, *code, stdout, stderr),
-        Ended::Signaled(signal) => Outcome::new(ocf::UNKNOWN_ERROR, ExecStatus::Error).because(
-            format!("Resource agent interrupted by {} signal", signal_name(*signal)),
-        ),
-        Ended::TimedOut => Outcome::new(ocf::UNKNOWN_ERROR, ExecStatus::Timeout).because(format!(
-            "Resource agent did not complete within {}",
-            readable(timeout)
-        )),
+        Ended::Signaled(signal) => Outcome::new(ocf::UNKNOWN_ERROR, ExecStatus::Error)
+            .because(format!("Resource agent interrupted by {} signal", signal_name(*signal))),
+        Ended::TimedOut => Outcome::new(ocf::UNKNOWN_ERROR, ExecStatus::Timeout)
+            .because(format!("Resource agent did not complete within {}", readable(timeout))),
         Ended::Unstartable { path, errno } => unstartable(path, *errno),
     }
 }
@@ -278,14 +274,13 @@ fn unstartable(path: &str, errno: i32) -> Outcome {
     use rustix::io::Errno;
     let reason = format!("{path}: {}", error_text(errno));
     let is = |candidates: &[Errno]| candidates.iter().any(|e| e.raw_os_error() == errno);
-    let outcome =
-        if is(&[Errno::NOENT, Errno::ISDIR, Errno::NOTDIR, Errno::INVAL, Errno::NOEXEC]) {
-            Outcome::new(ocf::NOT_INSTALLED, ExecStatus::NotInstalled)
-        } else if is(&[Errno::ACCESS, Errno::PERM]) {
-            Outcome::new(ocf::INSUFFICIENT_PRIV, ExecStatus::Error)
-        } else {
-            Outcome::new(ocf::UNKNOWN_ERROR, ExecStatus::Error)
-        };
+    let outcome = if is(&[Errno::NOENT, Errno::ISDIR, Errno::NOTDIR, Errno::INVAL, Errno::NOEXEC]) {
+        Outcome::new(ocf::NOT_INSTALLED, ExecStatus::NotInstalled)
+    } else if is(&[Errno::ACCESS, Errno::PERM]) {
+        Outcome::new(ocf::INSUFFICIENT_PRIV, ExecStatus::Error)
+    } else {
+        Outcome::new(ocf::UNKNOWN_ERROR, ExecStatus::Error)
+    };
     outcome.because(reason)
 }
 
@@ -363,7 +358,10 @@ mod tests {
 
     #[test]
     fn the_last_exit_reason_wins_and_is_short() {
-        assert_eq!(exit_reason("a\nocf-exit-reason:one\nx ocf-exit-reason:two\nb").as_deref(), Some("two"));
+        assert_eq!(
+            exit_reason("a\nocf-exit-reason:one\nx ocf-exit-reason:two\nb").as_deref(),
+            Some("two")
+        );
         assert_eq!(exit_reason("nothing"), None);
         let long = format!("ocf-exit-reason:{}é", "x".repeat(127));
         assert_eq!(exit_reason(&long).map(|text| text.len()), Some(127));

@@ -149,9 +149,9 @@ pub fn without_doctype(text: &str) -> String {
     // An internal subset is in brackets and may contain `>`.
     let rest = &text[start..];
     let end = match (rest.find('['), rest.find('>')) {
-        (Some(bracket), Some(gt)) if bracket < gt => rest
-            .find("]")
-            .and_then(|close| rest[close..].find('>').map(|gt| close + gt + 1)),
+        (Some(bracket), Some(gt)) if bracket < gt => {
+            rest.find("]").and_then(|close| rest[close..].find('>').map(|gt| close + gt + 1))
+        }
         (_, gt) => gt.map(|gt| gt + 1),
     };
     match end {
@@ -253,7 +253,9 @@ long text
 
     #[test]
     fn versions_decide_about_reload() {
-        for (version, want) in [("1.0", false), ("1.1", true), ("1.10", true), ("2", true), ("x", false)] {
+        for (version, want) in
+            [("1.0", false), ("1.1", true), ("1.10", true), ("2", true), ("x", false)]
+        {
             let meta = Metadata { api_version: Some(version.into()), ..Metadata::default() };
             assert_eq!(meta.is_ocf_1_1(), want, "{version}");
         }
@@ -262,7 +264,9 @@ long text
 
     #[test]
     fn nonsense_is_refused_without_panic() {
-        for text in ["", "<x/>", "<!DOCTYPE", "<!DOCTYPE x [ <!ENTITY a 'b'> ]", "\u{0}<resource-agent>"] {
+        for text in
+            ["", "<x/>", "<!DOCTYPE", "<!DOCTYPE x [ <!ENTITY a 'b'> ]", "\u{0}<resource-agent>"]
+        {
             assert!(Metadata::parse(text).is_err(), "{text:?}");
         }
         assert!(Metadata::parse("<!DOCTYPE x [ <!ENTITY a 'b'> ]><resource-agent/>").is_ok());

@@ -29,20 +29,13 @@ pub fn call(call: &Call, places: &Places) -> Ran {
     let plan = call.plan(places);
     let steps = match &plan {
         Plan::Done(outcome) => {
-            return Ran {
-                outcome: outcome.clone(),
-                stdout: String::new(),
-                stderr: String::new(),
-            };
+            return Ran { outcome: outcome.clone(), stdout: String::new(), stderr: String::new() };
         }
         Plan::Steps(steps, _) => steps,
     };
     let deadline = Instant::now() + call.timeout;
-    let mut last = Finished {
-        ended: Ended::Exited(0),
-        stdout: String::new(),
-        stderr: String::new(),
-    };
+    let mut last =
+        Finished { ended: Ended::Exited(0), stdout: String::new(), stderr: String::new() };
     for step in steps {
         match step {
             Step::Run(command) => last = command_until(command, deadline),
@@ -202,8 +195,7 @@ pub fn metadata_text(agent: &AgentName, places: &Places) -> Result<String, Fetch
 /// The metadata of an agent, read.
 pub fn metadata(agent: &AgentName, places: &Places) -> Result<Metadata, FetchError> {
     let text = metadata_text(agent, places)?;
-    Metadata::parse(&text)
-        .map_err(|source| FetchError::Unreadable { agent: agent.clone(), source })
+    Metadata::parse(&text).map_err(|source| FetchError::Unreadable { agent: agent.clone(), source })
 }
 
 #[cfg(test)]

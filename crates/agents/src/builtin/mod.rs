@@ -1,2 +1,1 @@
 //! Agents built into the executable, provider `quorate`.
-
