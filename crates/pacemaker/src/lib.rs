@@ -1,5 +1,6 @@
 //! the resource manager's daemons.
 
+pub mod attrd;
 pub mod cluster;
 
 use base::Applet;

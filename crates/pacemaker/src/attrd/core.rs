@@ -1,0 +1,740 @@
+//! The attribute manager's core: requests of clients and messages of peers in, messages, replies
+//! and CIB updates out.
+//!
+//! An update is not applied where it is asked for. It is broadcast, and every manager (the asked
+//! one too) applies it when the group delivers it: so all apply the same updates in the same order.
+//! One manager, elected, is the *writer*: it puts what changed into the CIB.
+//!
+//! Source: `spec/pacemaker-cluster.md` §13, `spec/pacemaker-ipc.md` §5.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::time::Duration;
+
+use base::{NodeId, Time};
+use regex_lite::Regex;
+use xml::Element;
+
+use super::values::{Attribute, FailureFilter, expand};
+use crate::cluster::election::{Age, Election, Outcome, Phase};
+use crate::cluster::peers::{Change, PeerCache, PeerChange, State};
+
+/// Version of the peer protocol that 2.1.5 speaks.
+pub const PROTOCOL: u32 = 4;
+const PROTOCOL_ATTRIBUTE: &str = "#attrd-protocol";
+const ELECTION_PERIOD: Duration = Duration::from_secs(120);
+pub(super) const WRITE_RETRY: Duration = Duration::from_secs(2);
+
+/// What the shell knows at the moment of a call.
+#[derive(Clone, Copy, Debug)]
+pub struct Ctx<'a> {
+    /// Monotonic time.
+    pub now: Time,
+    /// Wall clock, seconds.
+    pub epoch: u64,
+    /// CPU time used.
+    pub age: Age,
+    /// The peers.
+    pub peers: &'a PeerCache,
+}
+
+/// What the shell has to do.
+#[derive(Clone, PartialEq, Debug)]
+pub enum Output {
+    /// Send to one peer (by name) or to all.
+    Peer {
+        /// Destination; `None` is everybody.
+        to: Option<String>,
+        /// The message.
+        xml: Element,
+    },
+    /// Modify the CIB's status section and report back with `tag`.
+    Write {
+        /// Names this write in the report.
+        tag: u64,
+        /// Call options.
+        options: u32,
+        /// The ACL user to act as.
+        user: Option<String>,
+        /// A `<status>` element.
+        status: Element,
+    },
+    /// Something worth a log line.
+    Note(base::log::Priority, String),
+}
+
+/// What a client gets on its request.
+#[derive(Clone, PartialEq, Debug)]
+pub enum Answer {
+    /// An acknowledgement with this status. `always`: even if the client did not ask for one.
+    Ack {
+        /// Exit status.
+        status: i32,
+        /// Not only on demand.
+        always: bool,
+    },
+    /// A full reply.
+    Reply(Element),
+}
+
+/// The core.
+pub struct Attrd {
+    pub(super) own_name: String,
+    pub(super) own_id: NodeId,
+    pub(super) attributes: BTreeMap<String, Attribute>,
+    pub(super) election: Election,
+    pub(super) writer: Option<String>,
+    minimum_protocol: Option<u32>,
+    requesting_shutdown: bool,
+    shutting_down: bool,
+    /// Names of Pacemaker Remote nodes that values were set for.
+    remotes: BTreeMap<String, ()>,
+    pub(super) next_tag: u64,
+    pub(super) outputs: VecDeque<Output>,
+}
+
+impl Attrd {
+    /// A manager without attributes, for the node of that name and id.
+    pub fn new(own_name: &str, own_id: NodeId) -> Attrd {
+        Attrd {
+            own_name: own_name.to_owned(),
+            own_id,
+            attributes: BTreeMap::new(),
+            election: Election::new(own_name, &own_id.to_string(), ELECTION_PERIOD),
+            writer: None,
+            minimum_protocol: None,
+            requesting_shutdown: false,
+            shutting_down: false,
+            remotes: BTreeMap::new(),
+            next_tag: 1,
+            outputs: VecDeque::new(),
+        }
+    }
+
+    /// The next thing to do.
+    pub fn poll_output(&mut self) -> Option<Output> {
+        self.outputs.pop_front()
+    }
+
+    /// When [`timed_out`](Self::timed_out) is wanted.
+    pub fn next_deadline(&self) -> Option<Time> {
+        self.attributes
+            .values()
+            .filter_map(|attribute| attribute.timer)
+            .chain(self.election.next_deadline())
+            .min()
+    }
+
+    /// True if we write to the CIB.
+    pub fn is_writer(&self) -> bool {
+        self.election.phase() == Phase::Won
+    }
+
+    pub(super) fn note(&mut self, priority: base::log::Priority, text: String) {
+        self.outputs.push_back(Output::Note(priority, text));
+    }
+
+    pub(super) fn send(&mut self, to: Option<&str>, mut xml: Element) {
+        xml.set("t", "attrd");
+        xml.set("attr_version", PROTOCOL.to_string());
+        xml.set("attr_writer", (self.election.phase() as u8).to_string());
+        self.outputs.push_back(Output::Peer { to: to.map(str::to_owned), xml });
+    }
+
+    /// The group is joined: tell everybody which protocol we speak.
+    pub fn started(&mut self) {
+        let xml = Element::new("attrd_broadcast_protocol")
+            .with("t", "attrd")
+            .with("src", "attrd")
+            .with("task", "update")
+            .with("attr_name", PROTOCOL_ATTRIBUTE)
+            .with("attr_value", PROTOCOL.to_string())
+            .with("attr_is_private", "1")
+            .with("attr_host", self.own_name.as_str())
+            .with("attr_host_id", self.own_id.to_string());
+        self.send(None, xml);
+    }
+
+    /// No more elections: the process is about to end.
+    pub fn shutting_down(&mut self) {
+        self.shutting_down = true;
+        self.election.reset();
+    }
+
+    // --- clients ----------------------------------------------------------------------------
+
+    /// A client's request, stamped with its user (`attr_user`).
+    pub fn client(&mut self, ctx: Ctx<'_>, request: &Element) -> Answer {
+        match request.get("task").unwrap_or("") {
+            "update" | "update-both" | "update-delay" => {
+                self.client_update(ctx, request.clone());
+                Answer::Ack { status: 112, always: true }
+            }
+            "query" => Answer::Reply(self.query(request)),
+            "refresh" => {
+                self.write_all(ctx, true);
+                Answer::Ack { status: 112, always: false }
+            }
+            "clear-failure" => {
+                self.send(None, request.clone());
+                Answer::Ack { status: 112, always: false }
+            }
+            "peer-remove" => {
+                self.client_peer_remove(ctx, request.clone());
+                Answer::Ack { status: 112, always: false }
+            }
+            task => {
+                let text = format!("Unknown request {task:?} from a client");
+                self.note(base::log::Priority::Warning, text);
+                Answer::Ack { status: 2, always: false }
+            }
+        }
+    }
+
+    fn client_update(&mut self, ctx: Ctx<'_>, mut request: Element) {
+        if !request.is_leaf() {
+            if self.minimum_protocol.is_some_and(|minimum| minimum >= 4) {
+                let host = request.get("attr_host").map(str::to_owned);
+                let nodes: Vec<Element> = request.children().cloned().collect();
+                request.clear_children();
+                for mut op in nodes {
+                    if let (None, Some(host)) = (op.get("attr_host"), &host) {
+                        op.set("attr_host", host.as_str());
+                    }
+                    self.fill_host(&mut op);
+                    self.expand_value(&mut op);
+                    request.push(op);
+                }
+                self.send(None, request);
+            } else {
+                let ops: Vec<Element> = request.children().cloned().collect();
+                for mut op in ops {
+                    inherit(&mut op, &request);
+                    self.client_update(ctx, op);
+                }
+            }
+            return;
+        }
+        if request.get("attr_name").is_none() {
+            let Some(pattern) = request.get("attr_regex") else {
+                self.note(base::log::Priority::Warning, "Update without attribute name".into());
+                return;
+            };
+            let Ok(expression) = Regex::new(pattern) else {
+                let text = format!("Invalid regular expression {pattern:?} in an update");
+                self.note(base::log::Priority::Warning, text);
+                return;
+            };
+            let names: Vec<String> =
+                self.attributes.keys().filter(|name| expression.is_match(name)).cloned().collect();
+            for name in names {
+                self.client_update(ctx, request.clone().with("attr_name", name));
+            }
+            return;
+        }
+        self.fill_host(&mut request);
+        let known = request.get("attr_name").is_some_and(|name| self.attributes.contains_key(name));
+        if request.get("task") == Some("update-delay") && !known {
+            return;
+        }
+        self.expand_value(&mut request);
+        self.send(None, request);
+    }
+
+    fn fill_host(&self, request: &mut Element) {
+        if request.get("attr_host").is_none_or(str::is_empty) {
+            request.set("attr_host", self.own_name.as_str());
+            request.set("attr_host_id", self.own_id.to_string());
+        }
+    }
+
+    fn expand_value(&self, request: &mut Element) {
+        let Some(value) = request.get("attr_value") else { return };
+        let current = request
+            .get("attr_name")
+            .and_then(|name| self.attributes.get(name))
+            .and_then(|attribute| attribute.value(request.get("attr_host").unwrap_or("")));
+        let expanded = expand(value, current);
+        request.set("attr_value", expanded);
+    }
+
+    fn client_peer_remove(&mut self, ctx: Ctx<'_>, mut request: Element) {
+        if request.get("attr_host").is_none() {
+            let by_id = request
+                .get("attr_host_id")
+                .and_then(|id| id.parse::<NodeId>().ok())
+                .and_then(|id| ctx.peers.get(id))
+                .and_then(|peer| peer.name.clone());
+            let Some(name) = by_id else {
+                self.note(base::log::Priority::Error, "Cannot remove a peer without name".into());
+                return;
+            };
+            request.set("attr_host", name);
+        }
+        self.send(None, request);
+    }
+
+    fn query(&self, request: &Element) -> Element {
+        let mut reply = Element::new("build_query_reply")
+            .with("t", "attrd")
+            .with("subt", "query")
+            .with("attr_version", PROTOCOL.to_string());
+        let name = request.get("attr_name").unwrap_or("");
+        let Some(attribute) = self.attributes.get(name) else { return reply };
+        reply.set("attr_name", name);
+        let node = |host: &str, value: Option<&str>| {
+            let mut node = Element::new("node").with("attr_host", host);
+            if let Some(value) = value {
+                node.set("attr_value", value);
+            }
+            node
+        };
+        match request.get("attr_host") {
+            Some(host) => {
+                let host = if host == "localhost" { &self.own_name } else { host };
+                reply.push(node(host, attribute.value(host)));
+            }
+            None => {
+                for value in attribute.values.values() {
+                    reply.push(node(&value.host, value.current.as_deref()));
+                }
+            }
+        }
+        reply
+    }
+
+    // --- peers ------------------------------------------------------------------------------
+
+    /// A message that the group delivered; `src` is its sender.
+    pub fn peer_message(&mut self, ctx: Ctx<'_>, message: &Element) {
+        let from = message.get("src").unwrap_or("").to_owned();
+        if message.has("crm_task") {
+            self.ballot(ctx, &from, message);
+            return;
+        }
+        match message.get("task") {
+            None | Some("update" | "update-both" | "update-delay") => {
+                if message.is_leaf() {
+                    self.apply(ctx, message, false);
+                } else {
+                    for op in message.children() {
+                        let mut op = op.clone();
+                        inherit(&mut op, message);
+                        self.apply(ctx, &op, false);
+                    }
+                }
+            }
+            Some("clear-failure") => self.clear_failure(ctx, message),
+            Some("peer-remove") => {
+                let host = message.get("attr_host").unwrap_or("").to_owned();
+                self.forget_host(&host);
+                self.remotes.remove(&host.to_ascii_lowercase());
+            }
+            Some("sync") => self.send_all(Some(&from)),
+            Some("sync-response") => self.sync_response(ctx, &from, message),
+            Some("flush" | "confirm") => {}
+            Some(task) => {
+                let text = format!("Unknown message {task:?} from {from}");
+                self.note(base::log::Priority::Warning, text);
+            }
+        }
+    }
+
+    fn ballot(&mut self, ctx: Ctx<'_>, from: &str, message: &Element) {
+        let before = self.election.phase();
+        let outcome =
+            self.election.count(ctx.now, ctx.epoch, ctx.age, ctx.peers, message, true);
+        self.vote_out(outcome);
+        match self.election.phase() {
+            Phase::Start => {
+                self.writer = None;
+                self.start_election(ctx);
+            }
+            Phase::Lost => {
+                if self.writer.is_none() || before != Phase::Lost {
+                    self.writer = Some(from.to_owned());
+                }
+            }
+            Phase::InProgress => self.check_election(ctx),
+            Phase::Won | Phase::Error => {}
+        }
+    }
+
+    fn vote_out(&mut self, outcome: Outcome) {
+        if let Some(vote) = outcome.vote {
+            self.outputs.push_back(Output::Peer { to: None, xml: vote });
+        }
+        if let Some((to, no_vote)) = outcome.no_vote {
+            self.outputs.push_back(Output::Peer { to: Some(to), xml: no_vote });
+        }
+    }
+
+    fn start_election(&mut self, ctx: Ctx<'_>) {
+        if self.shutting_down {
+            return;
+        }
+        let outcome = self.election.vote(ctx.now, ctx.epoch, ctx.age, ctx.peers);
+        self.vote_out(outcome);
+    }
+
+    fn check_election(&mut self, ctx: Ctx<'_>) {
+        if self.election.check(ctx.peers).won {
+            self.won(ctx);
+        }
+    }
+
+    fn won(&mut self, ctx: Ctx<'_>) {
+        self.writer = Some(self.own_name.clone());
+        let text = "Recorded local node as attribute writer (was unset)".to_owned();
+        self.note(base::log::Priority::Notice, text);
+        self.send_all(None);
+        self.write_all(ctx, false);
+    }
+
+    fn send_all(&mut self, to: Option<&str>) {
+        let mut sync = Element::new("attrd_peer_sync").with("task", "sync-response");
+        for attribute in self.attributes.values() {
+            for host in attribute.values.keys() {
+                sync.push(add_value(attribute, host));
+            }
+        }
+        self.send(to, sync);
+    }
+
+    fn clear_failure(&mut self, ctx: Ctx<'_>, message: &Element) {
+        let operation = message.get("attr_clear_operation").map(|operation| {
+            let interval = message.get("attr_clear_interval").unwrap_or("0");
+            (operation, base::interval::parse_ms(interval).unwrap_or(0))
+        });
+        let filter = FailureFilter::new(message.get("attr_resource"), operation);
+        let names: Vec<String> =
+            self.attributes.keys().filter(|name| filter.matches(name)).cloned().collect();
+        for name in names {
+            let mut update = message.clone().with("task", "update").with("attr_name", name);
+            update.unset("attr_value");
+            self.apply(ctx, &update, false);
+        }
+    }
+
+    fn forget_host(&mut self, host: &str) {
+        let host = host.to_ascii_lowercase();
+        for attribute in self.attributes.values_mut() {
+            attribute.values.remove(&host);
+        }
+    }
+
+    fn sync_response(&mut self, ctx: Ctx<'_>, from: &str, message: &Element) {
+        let sender_won = message.get("attr_writer") == Some("3");
+        let own = from.eq_ignore_ascii_case(&self.own_name);
+        if sender_won {
+            if self.is_writer() && !own {
+                let text = format!("Detected another attribute writer ({from}), starting new election");
+                self.note(base::log::Priority::Notice, text);
+                self.start_election(ctx);
+            } else if self.writer.as_deref() != Some(from) {
+                let was = self.writer.as_deref().unwrap_or("unset");
+                let text = format!("Recorded new attribute writer: {from} (was {was})");
+                self.note(base::log::Priority::Notice, text);
+                self.writer = Some(from.to_owned());
+            }
+        }
+        if own {
+            return;
+        }
+        if sender_won {
+            for attribute in self.attributes.values_mut() {
+                attribute.values.values_mut().for_each(|value| value.seen = false);
+            }
+        }
+        for child in message.children() {
+            self.apply(ctx, child, true);
+        }
+        if sender_won {
+            self.send_unseen();
+        }
+    }
+
+    /// The writer does not know all of our values: tell everybody.
+    fn send_unseen(&mut self) {
+        let own = self.own_name.to_ascii_lowercase();
+        let mut sync = Element::new("attrd_peer_sync").with("task", "sync-response");
+        for attribute in self.attributes.values() {
+            if attribute.values.get(&own).is_some_and(|value| !value.seen) {
+                sync.push(add_value(attribute, &own));
+            }
+        }
+        if !sync.is_leaf() {
+            self.send(None, sync);
+        }
+    }
+
+    /// Applies one update. With `filter` (a synchronisation) the local node's values win.
+    fn apply(&mut self, ctx: Ctx<'_>, update: &Element, filter: bool) {
+        let Some(name) = update.get("attr_name").filter(|name| !name.is_empty()) else {
+            self.note(base::log::Priority::Error, "Peer update without attribute name".into());
+            return;
+        };
+        let name = name.to_owned();
+        let task = update.get("task");
+        let dampening = update.get("attr_dampening").map(base::interval::parse);
+        if !self.attributes.contains_key(&name) {
+            if task == Some("update-delay") {
+                return;
+            }
+            let attribute = Attribute {
+                name: name.clone(),
+                set: update.get("attr_set").map(str::to_owned),
+                key: update.get("attr_key").map(str::to_owned),
+                user: update.get("attr_user").map(str::to_owned),
+                is_private: is_true(update.get("attr_is_private")),
+                dampening: dampening.and_then(Result::ok).unwrap_or_default(),
+                ..Attribute::default()
+            };
+            self.attributes.insert(name.clone(), attribute);
+        } else if matches!(task, None | Some("update-both" | "update-delay")) {
+            match dampening {
+                None if task.is_none() => {}
+                Some(Ok(wanted)) => {
+                    let changed = self.attributes.get_mut(&name).is_some_and(|attribute| {
+                        let changed = attribute.dampening != wanted;
+                        attribute.dampening = wanted;
+                        changed
+                    });
+                    if changed {
+                        self.write_or_elect(ctx, &name, true);
+                    }
+                }
+                _ => {
+                    let text = format!("Could not update {name}: dampening missing or invalid");
+                    self.note(base::log::Priority::Error, text);
+                    return;
+                }
+            }
+            if task == Some("update-delay") {
+                return;
+            }
+        }
+        match update.get("attr_host") {
+            Some(host) => {
+                let host = host.to_owned();
+                self.apply_value(ctx, &name, &host, update, filter);
+            }
+            None => {
+                let hosts: Vec<String> = self
+                    .attributes
+                    .get(&name)
+                    .map(|attribute| {
+                        attribute.values.values().map(|value| value.host.clone()).collect()
+                    })
+                    .unwrap_or_default();
+                for host in hosts {
+                    self.apply_value(ctx, &name, &host, update, filter);
+                }
+            }
+        }
+        if name == PROTOCOL_ATTRIBUTE
+            && let Some(version) = update.get("attr_value").and_then(|text| text.parse().ok())
+            && version > 0
+            && self.minimum_protocol.is_none_or(|minimum| version < minimum)
+        {
+            self.minimum_protocol = Some(version);
+        }
+    }
+
+    fn apply_value(
+        &mut self,
+        ctx: Ctx<'_>,
+        name: &str,
+        host: &str,
+        update: &Element,
+        filter: bool,
+    ) {
+        let wanted = update.get("attr_value");
+        let is_own = host.eq_ignore_ascii_case(&self.own_name);
+        let is_remote = is_true(update.get("attr_is_remote"));
+        if is_remote {
+            self.remotes.insert(host.to_ascii_lowercase(), ());
+        }
+        let is_writer = self.is_writer();
+        let Some(attribute) = self.attributes.get_mut(name) else { return };
+        let dampening = attribute.dampening;
+        let value = attribute.entry(host);
+        value.is_remote |= is_remote;
+        let differs = match (&value.current, wanted) {
+            (None, None) => false,
+            (Some(old), Some(new)) => !old.eq_ignore_ascii_case(new),
+            _ => true,
+        };
+        let mut write = false;
+        if filter && differs && is_own {
+            let text = format!(
+                "{name}[{host}]: local value {:?} takes priority over {wanted:?} from {}",
+                value.current,
+                update.get("src").unwrap_or("the writer"),
+            );
+            let mine = add_value(attribute, &host.to_ascii_lowercase());
+            self.note(base::log::Priority::Notice, text);
+            let sync = Element::new("attrd_broadcast_value").with("task", "sync-response");
+            self.send(None, sync.with_child(mine));
+        } else if differs {
+            let shown = |value: Option<&str>| value.unwrap_or("(unset)").to_owned();
+            let text = format!(
+                "Setting {name}[{host}]: {} -> {}",
+                shown(value.current.as_deref()),
+                shown(wanted)
+            );
+            value.current = wanted.map(str::to_owned);
+            attribute.changed = true;
+            if dampening.is_zero() {
+                write = true;
+            } else {
+                attribute.timer = Some(ctx.now + dampening);
+            }
+            if is_own && name == "shutdown" {
+                self.requesting_shutdown =
+                    wanted.is_some_and(|value| !value.is_empty() && value != "0");
+            }
+            self.note(base::log::Priority::Notice, text);
+        } else if is_true(update.get("attrd_is_force_write")) && attribute.timer.is_some() {
+            attribute.force_write = true;
+        }
+        if write {
+            self.write_or_elect(ctx, name, false);
+        }
+        let Some(attribute) = self.attributes.get_mut(name) else { return };
+        let value = attribute.entry(host);
+        value.seen = true;
+        let told: u32 = update.get("attr_host_id").and_then(|id| id.parse().ok()).unwrap_or(0);
+        if value.node_id == 0 && told != 0 && !is_remote {
+            value.node_id = told;
+            if is_writer && attribute.unknown_peer {
+                self.write(ctx, name, false);
+            }
+        }
+    }
+
+    fn write_or_elect(&mut self, ctx: Ctx<'_>, name: &str, now: bool) {
+        if self.is_writer() {
+            self.write(ctx, name, now);
+        } else if self.writer.is_none()
+            && self.election.phase() != Phase::InProgress
+            && !self.shutting_down
+        {
+            self.start_election(ctx);
+        }
+    }
+
+    /// The CIB was replaced, or came back: what we know may be missing in it.
+    pub fn cib_refreshed(&mut self, ctx: Ctx<'_>) {
+        if self.is_writer() && !self.requesting_shutdown {
+            self.write_all(ctx, true);
+        }
+    }
+
+    /// Something about a peer changed.
+    pub fn peer_changed(&mut self, ctx: Ctx<'_>, change: &PeerChange) {
+        let Some(name) = change.peer.name.clone() else { return };
+        match (change.what, change.peer.state) {
+            (Change::Name, _) => {
+                if self.is_writer() {
+                    self.write_unknown(ctx);
+                }
+            }
+            (Change::State(_), Some(State::Member)) => {
+                if self.is_writer() && !name.eq_ignore_ascii_case(&self.own_name) {
+                    self.send_all(Some(&name));
+                }
+            }
+            (Change::State(_), _) => {
+                self.forget_host(&name);
+                self.election.remove_voter(&name);
+                if self.writer.as_deref().is_some_and(|writer| writer.eq_ignore_ascii_case(&name)) {
+                    self.writer = None;
+                    let text = format!("Lost attribute writer {name}");
+                    self.note(base::log::Priority::Notice, text);
+                    self.election.clear_dampening();
+                    self.start_election(ctx);
+                } else {
+                    self.check_election(ctx);
+                }
+            }
+            (Change::Online(_), _) => {}
+        }
+    }
+
+    /// A deadline has passed.
+    pub fn timed_out(&mut self, ctx: Ctx<'_>) {
+        if self.election.timed_out(ctx.now).won {
+            self.won(ctx);
+        }
+        let due: Vec<String> = self
+            .attributes
+            .values()
+            .filter(|attribute| attribute.timer.is_some_and(|timer| timer <= ctx.now))
+            .map(|attribute| attribute.name.clone())
+            .collect();
+        for name in due {
+            if let Some(attribute) = self.attributes.get_mut(&name) {
+                attribute.timer = None;
+            }
+            self.write_or_elect(ctx, &name, false);
+        }
+    }
+}
+
+fn is_true(text: Option<&str>) -> bool {
+    text.is_some_and(|text| {
+        matches!(text.to_ascii_lowercase().as_str(), "1" | "true" | "yes" | "on" | "y")
+    })
+}
+
+/// Attributes of a list update are defaults of its `<op>` children.
+fn inherit(op: &mut Element, list: &Element) {
+    for (name, value) in list.attrs() {
+        if !op.has(name) {
+            op.set(name, value);
+        }
+    }
+}
+
+/// One value in a synchronisation; `host` is the key (lower case).
+fn add_value(attribute: &Attribute, host: &str) -> Element {
+    let mut child = Element::new("attrd_add_value_xml").with("attr_name", attribute.name.as_str());
+    let mut set = |name: &str, value: Option<&str>| {
+        if let Some(value) = value {
+            child.set(name, value);
+        }
+    };
+    set("attr_set", attribute.set.as_deref());
+    set("attr_key", attribute.key.as_deref());
+    set("attr_user", attribute.user.as_deref());
+    if let Some(value) = attribute.values.get(host) {
+        set("attr_host", Some(&value.host));
+        if value.node_id != 0 {
+            set("attr_host_id", Some(&value.node_id.to_string()));
+        }
+        if value.is_remote {
+            set("attr_is_remote", Some("1"));
+        }
+        set("attr_value", value.current.as_deref());
+    }
+    set("attr_dampening", Some(&attribute.dampening.as_secs().to_string()));
+    set("attr_is_private", Some(if attribute.is_private { "1" } else { "0" }));
+    set("attrd_is_force_write", Some(if attribute.force_write { "1" } else { "0" }));
+    child
+}
+
+impl Attrd {
+    pub(super) fn uuid_of(
+        &self,
+        ctx: Ctx<'_>,
+        value: &super::values::Value,
+    ) -> Option<String> {
+        if value.is_remote || self.remotes.contains_key(&value.host.to_ascii_lowercase()) {
+            return Some(value.host.clone());
+        }
+        if value.node_id != 0 {
+            return Some(value.node_id.to_string());
+        }
+        ctx.peers.by_name(&value.host).map(|peer| peer.uuid())
+    }
+}
