@@ -341,8 +341,7 @@ impl Attrd {
 
     fn ballot(&mut self, ctx: Ctx<'_>, from: &str, message: &Element) {
         let before = self.election.phase();
-        let outcome =
-            self.election.count(ctx.now, ctx.epoch, ctx.age, ctx.peers, message, true);
+        let outcome = self.election.count(ctx.now, ctx.epoch, ctx.age, ctx.peers, message, true);
         self.vote_out(outcome);
         match self.election.phase() {
             Phase::Start => {
@@ -427,7 +426,8 @@ impl Attrd {
         let own = from.eq_ignore_ascii_case(&self.own_name);
         if sender_won {
             if self.is_writer() && !own {
-                let text = format!("Detected another attribute writer ({from}), starting new election");
+                let text =
+                    format!("Detected another attribute writer ({from}), starting new election");
                 self.note(base::log::Priority::Notice, text);
                 self.start_election(ctx);
             } else if self.writer.as_deref() != Some(from) {
@@ -724,11 +724,7 @@ fn add_value(attribute: &Attribute, host: &str) -> Element {
 }
 
 impl Attrd {
-    pub(super) fn uuid_of(
-        &self,
-        ctx: Ctx<'_>,
-        value: &super::values::Value,
-    ) -> Option<String> {
+    pub(super) fn uuid_of(&self, ctx: Ctx<'_>, value: &super::values::Value) -> Option<String> {
         if value.is_remote || self.remotes.contains_key(&value.host.to_ascii_lowercase()) {
             return Some(value.host.clone());
         }

@@ -77,7 +77,8 @@ impl Room {
             xml.set("src", src.as_str());
             for at in 0..self.nodes.len() {
                 let node = &mut self.nodes[at];
-                if node.peers.by_name(&src).is_none() || to.as_ref().is_some_and(|to| *to != node.name)
+                if node.peers.by_name(&src).is_none()
+                    || to.as_ref().is_some_and(|to| *to != node.name)
                 {
                     continue;
                 }

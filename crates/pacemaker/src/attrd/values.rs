@@ -137,11 +137,13 @@ impl FailureFilter {
         match (&self.operation, rest.strip_prefix('#')) {
             (_, None) => rest.is_empty(),
             (Some(wanted), Some(operation)) => wanted == operation,
-            (None, Some(operation)) => operation.rsplit_once('_').is_some_and(|(name, interval)| {
-                !name.is_empty()
-                    && !interval.is_empty()
-                    && interval.bytes().all(|byte| byte.is_ascii_digit())
-            }),
+            (None, Some(operation)) => {
+                operation.rsplit_once('_').is_some_and(|(name, interval)| {
+                    !name.is_empty()
+                        && !interval.is_empty()
+                        && interval.bytes().all(|byte| byte.is_ascii_digit())
+                })
+            }
         }
     }
 }

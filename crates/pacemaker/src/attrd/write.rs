@@ -77,13 +77,11 @@ impl Attrd {
                 deletes = true;
             }
             written.push(key.clone());
-            status.push(
-                Element::new("node_state").with("id", uuid.as_str()).with_child(
-                    Element::new("transient_attributes").with("id", uuid.as_str()).with_child(
-                        Element::new("instance_attributes").with("id", set).with_child(nvpair),
-                    ),
+            status.push(Element::new("node_state").with("id", uuid.as_str()).with_child(
+                Element::new("transient_attributes").with("id", uuid.as_str()).with_child(
+                    Element::new("instance_attributes").with("id", set).with_child(nvpair),
                 ),
-            );
+            ));
         }
         let tag = self.next_tag;
         let user = attribute.user.clone();
