@@ -2,6 +2,10 @@
 
 use base::Applet;
 
+pub mod cmap;
+pub mod config;
+pub mod wire;
+
 /// The commands this crate contributes to the `quorate` executable.
 pub fn applets() -> Vec<Applet> {
     Vec::new()
