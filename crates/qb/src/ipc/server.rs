@@ -1,0 +1,703 @@
+//! The server: one descriptor in the daemon's loop, however many clients there are.
+//!
+//! A [`Server`] has an epoll descriptor of its own in which the listening socket, the clients and
+//! a retry timer live; [`Server::fd`] is that descriptor. When it is readable, call
+//! [`Server::next`] until it gives `None`. It hands out one thing at a time, so the daemon can
+//! answer, send events or disconnect anybody in between, and nothing is copied twice.
+//!
+//! Nothing here blocks. One pass takes at most [`REQUESTS_PER_TURN`] requests of a client, so no
+//! client starves the others.
+//!
+//! Source: `spec/libqb-ipc.md` §3–§8.
+
+use super::address;
+use super::conn::{Channel, ConnStats, FileOwner, Open};
+use super::ring::RingError;
+use super::wire;
+use crate::mainloop::{Event, Interest, Loop, Token};
+use base::log::Priority;
+use rustix::event::EventfdFlags;
+use rustix::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+use rustix::io::Errno;
+use rustix::net::{AddressFamily, RecvFlags, SendFlags, SocketFlags, SocketType, sockopt};
+use rustix::time::{Itimerspec, TimerfdClockId, TimerfdFlags, TimerfdTimerFlags, Timespec};
+use std::collections::{BTreeMap, VecDeque};
+use std::io;
+use std::path::PathBuf;
+
+/// A connection of one server. Never used twice in the life of the server.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub struct ConnId(pub u64);
+
+/// Who the client is, by the kernel's word.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Credentials {
+    /// Process id.
+    pub pid: u32,
+    /// Effective user.
+    pub uid: u32,
+    /// Effective primary group.
+    pub gid: u32,
+}
+
+/// How messages travel. Clients accept either.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Transport {
+    /// Rings in shared memory: fast, and messages as large as agreed.
+    Shm,
+    /// Datagram sockets: no shared memory, messages up to the kernel's socket buffer limits.
+    Socket,
+}
+
+impl Transport {
+    pub(crate) fn wire(self) -> i32 {
+        match self {
+            Transport::Shm => 1,
+            Transport::Socket => 0,
+        }
+    }
+}
+
+/// How a server is to be.
+#[derive(Clone, Debug)]
+pub struct ServerConfig {
+    /// The service's name: that of the socket.
+    pub name: String,
+    /// How messages travel.
+    pub transport: Transport,
+    /// The message limit of a connection is at least this (0: the client's wish alone).
+    pub min_msg_size: u32,
+    /// And at most this: what a client may cost in `/dev/shm` is three times as much.
+    pub max_msg_size: u32,
+    /// Listen on `<dir>/<name>` instead of the abstract name.
+    pub socket_dir: Option<PathBuf>,
+}
+
+impl ServerConfig {
+    /// Upstream's defaults: shared memory, abstract name unless this host forces file-system
+    /// sockets, the client's message limit.
+    pub fn new(name: &str) -> ServerConfig {
+        ServerConfig {
+            name: name.to_owned(),
+            transport: Transport::Shm,
+            min_msg_size: 0,
+            max_msg_size: 64 << 20,
+            socket_dir: address::forced_socket_dir(),
+        }
+    }
+}
+
+/// What [`Server::next`] tells.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum ServerEvent {
+    /// Somebody wants in. Answer with [`Server::accept`] or [`Server::reject`], now or later.
+    Connect {
+        /// The connection to be.
+        conn: ConnId,
+        /// Who it is.
+        credentials: Credentials,
+    },
+    /// A request is in the buffer: at least a header, and `size` in it is the buffer's length.
+    Request {
+        /// Whose request it is.
+        conn: ConnId,
+    },
+    /// An accepted connection ended, whoever ended it; nothing more comes from it.
+    Disconnect {
+        /// Which one.
+        conn: ConnId,
+    },
+}
+
+const REQUESTS_PER_TURN: usize = 64;
+/// Clients that did not finish their handshake; more are refused.
+const HANDSHAKES_MAX: usize = 512;
+const RETRY: Timespec = Timespec { tv_sec: 0, tv_nsec: 1_000_000 };
+const NEVER: Timespec = Timespec { tv_sec: 0, tv_nsec: 0 };
+
+const LISTENER: u64 = 0;
+const TIMER: u64 = 1;
+const KICK: u64 = 2;
+/// Tokens from here: connection id × 2, +1 for its request socket.
+const FIRST_CONN: u64 = 2;
+
+#[derive(Debug)]
+enum State {
+    /// The 24 bytes of the request, as far as they came.
+    Handshake(Vec<u8>),
+    /// Waiting for the daemon's decision, with the message limit asked for.
+    Asking(u32),
+    Open(Box<Open>),
+}
+
+#[derive(Debug)]
+struct Conn {
+    stream: OwnedFd,
+    credentials: Credentials,
+    state: State,
+    interest: Interest,
+    /// Requests it may still bring in this pass.
+    turn: usize,
+    /// Its stream ended; requests it left behind are still taken.
+    hung_up: bool,
+}
+
+/// A service and its clients.
+#[derive(Debug)]
+pub struct Server {
+    config: ServerConfig,
+    epoll: Loop,
+    listener: OwnedFd,
+    timer: OwnedFd,
+    timer_armed: bool,
+    kick: OwnedFd,
+    conns: BTreeMap<u64, Conn>,
+    next_id: u64,
+    ready: VecDeque<u64>,
+    outbox: VecDeque<ServerEvent>,
+    events: Vec<Event>,
+    in_pass: bool,
+    closed: u64,
+}
+
+impl Server {
+    /// Listens under the service's name.
+    pub fn bind(config: ServerConfig) -> io::Result<Server> {
+        let dir = config.socket_dir.as_deref();
+        if let Some(dir) = dir.filter(|dir| !dir.is_dir()) {
+            base::log!(Priority::Crit, sub: "QB", "Required directory not present {}", dir.display());
+        }
+        let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
+        let listener =
+            rustix::net::socket_with(AddressFamily::UNIX, SocketType::STREAM, flags, None)?;
+        let address = address::service_address(&config.name, dir)?;
+        if let Some(dir) = dir {
+            // A stale socket of a predecessor; anything else makes bind fail.
+            let _ = std::fs::remove_file(dir.join(&config.name));
+        }
+        rustix::net::bind(&listener, &address)?;
+        if let Some(dir) = dir {
+            let mode = rustix::fs::Mode::from_raw_mode(0o777);
+            rustix::fs::chmod(dir.join(&config.name), mode)?;
+        }
+        // The kernel then attaches the sender's credentials, which upstream's clients read.
+        sockopt::set_socket_passcred(&listener, true)?;
+        rustix::net::listen(&listener, 128)?;
+        base::log!(Priority::Info, sub: "QB", "server name: {}", config.name);
+        let timer_flags = TimerfdFlags::CLOEXEC | TimerfdFlags::NONBLOCK;
+        let timer = rustix::time::timerfd_create(TimerfdClockId::Monotonic, timer_flags)?;
+        let kick = rustix::event::eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)?;
+        let epoll = Loop::new()?;
+        epoll.add(&listener, Token(LISTENER), Interest::READ)?;
+        epoll.add(&timer, Token(TIMER), Interest::READ)?;
+        epoll.add(&kick, Token(KICK), Interest::READ)?;
+        Ok(Server {
+            config,
+            epoll,
+            listener,
+            timer,
+            timer_armed: false,
+            kick,
+            conns: BTreeMap::new(),
+            next_id: FIRST_CONN,
+            ready: VecDeque::new(),
+            outbox: VecDeque::new(),
+            events: Vec::new(),
+            in_pass: false,
+            closed: 0,
+        })
+    }
+
+    /// The descriptor to watch for reading. Level-triggered: readable as long as there is work.
+    pub fn fd(&self) -> BorrowedFd<'_> {
+        self.epoll.as_fd()
+    }
+
+    /// The service's name.
+    pub fn name(&self) -> &str {
+        &self.config.name
+    }
+
+    /// The next thing that happened; `None` ends the pass. A request's bytes replace the content
+    /// of `request`, which is otherwise left alone (pass the same buffer always).
+    #[allow(clippy::should_implement_trait)]
+    pub fn next(&mut self, request: &mut Vec<u8>) -> Option<ServerEvent> {
+        if !self.in_pass {
+            self.in_pass = true;
+            self.poll();
+        }
+        loop {
+            if let Some(event) = self.outbox.pop_front() {
+                return Some(event);
+            }
+            let Some(id) = self.ready.front().copied() else {
+                self.in_pass = false;
+                self.settle();
+                return None;
+            };
+            match self.take_request(id, request) {
+                Took::Request => return Some(ServerEvent::Request { conn: ConnId(id) }),
+                Took::Nothing => {
+                    self.ready.pop_front();
+                }
+                Took::End => {
+                    self.ready.pop_front();
+                    self.end(id);
+                }
+            }
+        }
+    }
+
+    /// Lets a client in; its files belong to it alone.
+    pub fn accept(&mut self, conn: ConnId) {
+        if let Some(owner) = self.conns.get(&conn.0).map(|conn| FileOwner::client(conn.credentials))
+        {
+            self.accept_as(conn, owner);
+        }
+    }
+
+    /// Lets a client in, with files of another owner or mode. (Pacemaker's daemons give them to
+    /// the cluster's group, mode 0660.)
+    pub fn accept_as(&mut self, conn: ConnId, owner: FileOwner) {
+        let Some(client) = self.conns.get_mut(&conn.0) else { return };
+        let State::Asking(wanted) = client.state else { return };
+        let max = wanted.max(self.config.min_msg_size).min(self.config.max_msg_size);
+        let made = Open::create(
+            self.config.transport,
+            &self.config.name,
+            client.stream.as_raw_fd(),
+            max,
+            client.credentials,
+            &owner,
+            conn.0,
+        );
+        let watched = made.and_then(|(open, answer)| match open.datagrams() {
+            Some(datagrams) => {
+                let token = Token(conn.0 * 2 + 1);
+                match self.epoll.add(datagrams.calls_fd(), token, Interest::READ) {
+                    Ok(()) => Ok((open, answer)),
+                    Err(_) => Err(Errno::NOMEM),
+                }
+            }
+            None => Ok((open, answer)),
+        });
+        let (open, answer) = match watched {
+            Ok(made) => made,
+            Err(error) => {
+                self.reject(conn, error.raw_os_error());
+                // The daemon believes it is in.
+                self.outbox.push_back(ServerEvent::Disconnect { conn });
+                return self.kick();
+            }
+        };
+        let description = open.description();
+        client.state = State::Open(Box::new(open));
+        // One send: the client reads once. 12 kB always fit into an empty socket buffer.
+        let sent = rustix::net::send(&client.stream, &answer, SendFlags::NOSIGNAL);
+        if sent != Ok(answer.len()) {
+            return self.end(conn.0);
+        }
+        base::log!(Priority::Debug, sub: "QB", "IPC credentials authenticated ({description})");
+        // Requests may already be there.
+        self.wake(conn.0);
+    }
+
+    /// Sends a client away with an errno (`libc::EACCES`, `libc::EAGAIN`, …).
+    pub fn reject(&mut self, conn: ConnId, errno: i32) {
+        let Some(client) = self.conns.get(&conn.0) else { return };
+        if !matches!(client.state, State::Asking(_)) {
+            return;
+        }
+        let pid = client.credentials.pid;
+        match errno {
+            libc::EACCES => {
+                base::log!(Priority::Error, sub: "QB", "Invalid IPC credentials (process {pid}).");
+            }
+            libc::EAGAIN => base::log!(
+                Priority::Warning, sub: "QB", "Denied connection, is not ready (process {pid})"
+            ),
+            _ => base::log!(
+                Priority::Error, sub: "QB", "Error in connection setup (process {pid}): {} ({errno})",
+                Errno::from_raw_os_error(errno)
+            ),
+        }
+        let answer = wire::connect_denial(errno);
+        // A client that is gone needs no answer.
+        let _ = rustix::net::send(&client.stream, &answer, SendFlags::NOSIGNAL);
+        self.conns.remove(&conn.0);
+    }
+
+    /// Answers a request. False: the client is gone or the answer larger than it can take.
+    pub fn respond(&mut self, conn: ConnId, response: &[u8]) -> bool {
+        self.send(conn, Channel::Response, &[response])
+    }
+
+    /// As [`respond`](Self::respond), of several parts that make one message.
+    pub fn respond_parts(&mut self, conn: ConnId, parts: &[&[u8]]) -> bool {
+        self.send(conn, Channel::Response, parts)
+    }
+
+    /// Sends an event. It waits in a queue without limit when the client is slow; see
+    /// [`queued`](Self::queued). False as for [`respond`](Self::respond).
+    pub fn event(&mut self, conn: ConnId, event: &[u8]) -> bool {
+        self.send(conn, Channel::Event, &[event])
+    }
+
+    /// As [`event`](Self::event), of several parts that make one message.
+    pub fn event_parts(&mut self, conn: ConnId, parts: &[&[u8]]) -> bool {
+        self.send(conn, Channel::Event, parts)
+    }
+
+    /// Ends a connection. The [`ServerEvent::Disconnect`] comes as for any other end.
+    pub fn disconnect(&mut self, conn: ConnId) {
+        self.end(conn.0);
+        self.kick();
+    }
+
+    /// Sets the flow-control word: 0 lets requests flow, 1 stops them all, 2 stops CPG's
+    /// multicasts. While it is not 0, the client's requests are not taken.
+    pub fn set_flow_control(&mut self, conn: ConnId, word: u32) {
+        let Some(client) = self.conns.get_mut(&conn.0) else { return };
+        let State::Open(open) = &mut client.state else { return };
+        let before = open.set_flow_control(word);
+        if before != 0 && word == 0 {
+            self.wake(conn.0);
+        }
+        self.update_interest(conn.0);
+    }
+
+    /// Events that wait for a slow client.
+    pub fn queued(&self, conn: ConnId) -> usize {
+        self.stats(conn).map_or(0, |stats| stats.queued)
+    }
+
+    /// A connection's statistics.
+    pub fn stats(&self, conn: ConnId) -> Option<ConnStats> {
+        self.open(conn).map(Open::stats)
+    }
+
+    /// Who a client is.
+    pub fn credentials(&self, conn: ConnId) -> Option<Credentials> {
+        self.conns.get(&conn.0).map(|conn| conn.credentials)
+    }
+
+    /// The largest message a connection carries.
+    pub fn max_msg_size(&self, conn: ConnId) -> Option<u32> {
+        self.open(conn).map(|open| open.max_msg_size)
+    }
+
+    /// The accepted connections, oldest first.
+    pub fn connections(&self) -> impl Iterator<Item = ConnId> + '_ {
+        self.conns
+            .iter()
+            .filter(|(_, conn)| matches!(conn.state, State::Open(_)))
+            .map(|(id, _)| ConnId(*id))
+    }
+
+    /// Accepted connections that ended so far.
+    pub fn closed_connections(&self) -> u64 {
+        self.closed
+    }
+
+    fn open(&self, conn: ConnId) -> Option<&Open> {
+        match &self.conns.get(&conn.0)?.state {
+            State::Open(open) => Some(open),
+            State::Handshake(_) | State::Asking(_) => None,
+        }
+    }
+
+    fn send(&mut self, conn: ConnId, channel: Channel, parts: &[&[u8]]) -> bool {
+        let Some(client) = self.conns.get_mut(&conn.0) else { return false };
+        let State::Open(open) = &mut client.state else { return false };
+        match open.send(channel, parts, &client.stream) {
+            Ok(()) => {
+                // What cannot go now goes by the timer or when the socket has room; both are
+                // rare, so the common case costs one comparison.
+                if open.has_backlog() && !self.timer_armed {
+                    self.set_timer(true);
+                }
+                if self.conns.get(&conn.0).is_some_and(|client| client.wants_write()) {
+                    self.update_interest(conn.0);
+                }
+                true
+            }
+            Err(RingError::TooBig) => {
+                let size: usize = parts.iter().map(|part| part.len()).sum();
+                base::log!(
+                    Priority::Error, sub: "QB",
+                    "a message of {size} bytes is too big for its connection ({})", open.description()
+                );
+                false
+            }
+            Err(_) => {
+                self.disconnect(conn);
+                false
+            }
+        }
+    }
+
+    /// Looks at all descriptors once.
+    fn poll(&mut self) {
+        let mut events = std::mem::take(&mut self.events);
+        // Fails only for a bad descriptor, which ours is not.
+        let _ = self.epoll.wait(Some(base::Time::ZERO), &mut events);
+        for event in &events {
+            match event.token.0 {
+                LISTENER => self.accept_streams(),
+                TIMER => self.flush_all(),
+                KICK => {
+                    let mut count = [0; 8];
+                    let _ = rustix::io::read(&self.kick, &mut count);
+                }
+                token => self.stream_event(token / 2, token % 2 == 1, event),
+            }
+        }
+        self.events = events;
+    }
+
+    fn accept_streams(&mut self) {
+        let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
+        loop {
+            let stream = match rustix::net::accept_with(&self.listener, flags) {
+                Ok(stream) => stream,
+                Err(Errno::INTR | Errno::CONNABORTED) => continue,
+                Err(_) => return,
+            };
+            let waiting =
+                self.conns.values().filter(|c| matches!(c.state, State::Handshake(_))).count();
+            let Ok(peer) = sockopt::socket_peercred(&stream) else { continue };
+            if waiting >= HANDSHAKES_MAX {
+                continue;
+            }
+            let credentials = Credentials {
+                pid: peer.pid.as_raw_nonzero().get().unsigned_abs(),
+                uid: peer.uid.as_raw(),
+                gid: peer.gid.as_raw(),
+            };
+            let id = self.next_id;
+            self.next_id += 1;
+            if self.epoll.add(&stream, Token(id * 2), Interest::READ).is_err() {
+                continue;
+            }
+            let state = State::Handshake(Vec::new());
+            let interest = Interest::READ;
+            let conn = Conn { stream, credentials, state, interest, turn: 0, hung_up: false };
+            self.conns.insert(id, conn);
+        }
+    }
+
+    fn stream_event(&mut self, id: u64, is_datagram: bool, event: &Event) {
+        let Some(conn) = self.conns.get_mut(&id) else { return };
+        match &mut conn.state {
+            State::Handshake(_) => self.handshake(id),
+            // It must wait for the answer; if it does not, it is gone.
+            State::Asking(_) => {
+                if event.hangup || event.error {
+                    self.conns.remove(&id);
+                }
+            }
+            State::Open(open) => {
+                if event.writable && open.pay_bytes(&conn.stream).is_err() {
+                    conn.hung_up = true;
+                }
+                if event.readable && !is_datagram {
+                    // No more bytes than requests are taken in a turn, so that a byte remains for
+                    // every request that remains (each is written before its byte).
+                    let mut bytes = [0u8; REQUESTS_PER_TURN];
+                    let reading = !(open.stats.flow_control_state != 0);
+                    if reading {
+                        match rustix::net::recv(&conn.stream, &mut bytes, RecvFlags::DONTWAIT) {
+                            Ok((0, _)) => conn.hung_up = true,
+                            Ok(_) | Err(Errno::AGAIN | Errno::INTR) => {}
+                            Err(_) => conn.hung_up = true,
+                        }
+                    }
+                }
+                conn.hung_up |= event.hangup || event.error;
+                self.ready.push_back(id);
+                conn.turn = REQUESTS_PER_TURN;
+                if conn.wants_write() != conn.interest.write {
+                    self.update_interest(id);
+                }
+            }
+        }
+    }
+
+    fn handshake(&mut self, id: u64) {
+        let Some(conn) = self.conns.get_mut(&id) else { return };
+        let State::Handshake(so_far) = &mut conn.state else { return };
+        let mut bytes = [0u8; wire::CONNECT_REQUEST];
+        let missing = wire::CONNECT_REQUEST - so_far.len();
+        match rustix::net::recv(&conn.stream, &mut bytes[..missing], RecvFlags::DONTWAIT) {
+            Ok((0, _)) => {
+                self.conns.remove(&id);
+                return;
+            }
+            Ok((got, _)) => so_far.extend_from_slice(&bytes[..got.min(missing)]),
+            Err(Errno::AGAIN | Errno::INTR) => return,
+            Err(_) => {
+                self.conns.remove(&id);
+                return;
+            }
+        }
+        if so_far.len() < wire::CONNECT_REQUEST {
+            return;
+        }
+        match wire::parse_connect_request(so_far) {
+            Some(wanted) => {
+                conn.state = State::Asking(wanted);
+                let credentials = conn.credentials;
+                self.outbox.push_back(ServerEvent::Connect { conn: ConnId(id), credentials });
+            }
+            None => {
+                self.conns.remove(&id);
+            }
+        }
+    }
+
+    fn take_request(&mut self, id: u64, request: &mut Vec<u8>) -> Took {
+        let Some(conn) = self.conns.get_mut(&id) else { return Took::Nothing };
+        let State::Open(open) = &mut conn.state else { return Took::Nothing };
+        let stopped = open.stats.flow_control_state != 0;
+        if (stopped && !conn.hung_up) || conn.turn == 0 {
+            return Took::Nothing;
+        }
+        conn.turn -= 1;
+        match open.recv_request(request) {
+            Ok(true) => {
+                // Neither the chunk's length nor the header's word is trusted.
+                let size = wire::size(request).and_then(|size| usize::try_from(size).ok());
+                match size {
+                    Some(size)
+                        if (wire::REQUEST_HEADER..=request.len()).contains(&size)
+                            && request.len() <= open.max_msg_size as usize =>
+                    {
+                        request.truncate(size);
+                    }
+                    _ => return Took::End,
+                }
+                if wire::id(request) == Some(wire::ID_DISCONNECT) {
+                    return Took::End;
+                }
+                open.stats.requests += 1;
+                Took::Request
+            }
+            Ok(false) if conn.hung_up => Took::End,
+            Ok(false) => {
+                if conn.turn == REQUESTS_PER_TURN - 1 {
+                    open.stats.recv_retries += 1;
+                }
+                Took::Nothing
+            }
+            Err(_) => Took::End,
+        }
+    }
+
+    /// Ends an accepted connection.
+    fn end(&mut self, id: u64) {
+        if let Some(conn) = self.conns.remove(&id) {
+            let _ = rustix::net::shutdown(&conn.stream, rustix::net::Shutdown::Both);
+            if matches!(conn.state, State::Open(_)) {
+                self.closed += 1;
+                self.outbox.push_back(ServerEvent::Disconnect { conn: ConnId(id) });
+            }
+        }
+    }
+
+    /// Has a connection's requests looked at although no byte came.
+    fn wake(&mut self, id: u64) {
+        if let Some(conn) = self.conns.get_mut(&id) {
+            conn.turn = REQUESTS_PER_TURN;
+            self.ready.push_back(id);
+            self.kick();
+        }
+    }
+
+    /// Makes our descriptor readable, unless the daemon is already asking.
+    fn kick(&self) {
+        if !self.in_pass {
+            // The counter can only overflow after 2^64 kicks.
+            let _ = rustix::io::write(&self.kick, &1u64.to_ne_bytes());
+        }
+    }
+
+    /// At the end of a pass: what was left to do in it has been done, or is known to epoll.
+    fn settle(&mut self) {
+        if !self.outbox.is_empty() || !self.ready.is_empty() {
+            self.kick();
+        }
+    }
+
+    fn flush_all(&mut self) {
+        let mut expirations = [0; 8];
+        let _ = rustix::io::read(&self.timer, &mut expirations);
+        let mut backlog = false;
+        let mut broken = Vec::new();
+        for (id, conn) in &mut self.conns {
+            if let State::Open(open) = &mut conn.state
+                && open.has_backlog()
+            {
+                if open.flush(&conn.stream).is_err() {
+                    broken.push(*id);
+                }
+                backlog |= open.has_backlog();
+            }
+        }
+        for id in broken {
+            self.end(id);
+        }
+        if !backlog {
+            self.set_timer(false);
+        }
+        let owing: Vec<u64> =
+            self.conns.iter().filter(|(_, c)| c.wants_write()).map(|(id, _)| *id).collect();
+        for id in owing {
+            self.update_interest(id);
+        }
+    }
+
+    fn set_timer(&mut self, on: bool) {
+        let it_value = if on { RETRY } else { NEVER };
+        let spec = Itimerspec { it_interval: it_value, it_value };
+        let set = rustix::time::timerfd_settime(&self.timer, TimerfdTimerFlags::empty(), &spec);
+        self.timer_armed = on && set.is_ok();
+    }
+
+    fn update_interest(&mut self, id: u64) {
+        let Some(conn) = self.conns.get_mut(&id) else { return };
+        let State::Open(open) = &conn.state else { return };
+        let read = open.stats.flow_control_state == 0;
+        let wanted = Interest { read, write: conn.wants_write() };
+        if wanted == conn.interest {
+            return;
+        }
+        // Fail only for descriptors that are not in the set, which these are.
+        let _ = self.epoll.modify(&conn.stream, Token(id * 2), wanted);
+        if let Some(datagrams) = open.datagrams() {
+            let interest = Interest { read, write: false };
+            let _ = self.epoll.modify(datagrams.calls_fd(), Token(id * 2 + 1), interest);
+        }
+        conn.interest = wanted;
+    }
+}
+
+impl Conn {
+    fn wants_write(&self) -> bool {
+        matches!(&self.state, State::Open(open) if open.bytes_owed > 0)
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        if let Some(dir) = &self.config.socket_dir {
+            let _ = std::fs::remove_file(dir.join(&self.config.name));
+        }
+    }
+}
+
+/// What looking for a request gave.
+enum Took {
+    Request,
+    Nothing,
+    End,
+}
