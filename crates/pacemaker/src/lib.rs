@@ -2,6 +2,7 @@
 
 pub mod attrd;
 pub mod cluster;
+pub mod controld;
 
 use base::Applet;
 
