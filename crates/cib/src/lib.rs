@@ -1,1 +1,21 @@
-//! the CIB document: model, validation, patches, digests, storage.
+//! The CIB document: the cluster's configuration and status as one versioned XML tree.
+//!
+//! Here is what can be done to the document ([`request`] performs operations, [`ops`] are their
+//! contents, [`patch`] and [`diff`] apply and make patches), how versions are ordered
+//! ([`version`]), proven equal ([`digest`]), checked ([`schema`]) and kept on disk ([`store`]).
+//! Nothing in it knows of daemons or sockets: the daemon, tools on files and tests use the same
+//! functions on the same trees.
+//!
+//! Source: `spec/cib.md`.
+
+pub mod diff;
+pub mod digest;
+pub mod document;
+pub mod ops;
+pub mod patch;
+pub mod rc;
+pub mod version;
+
+pub use document::empty;
+pub use rc::Rc;
+pub use version::{CibVersion, FEATURE_SET};
