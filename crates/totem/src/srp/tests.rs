@@ -1,0 +1,255 @@
+//! The machine by hand: rings of one and two, without a simulator (see crate `sim` for storms).
+
+use super::*;
+use crate::Config;
+use crate::pg::Admission;
+use std::time::Duration;
+
+/// Some machines and an ideal network without delay, driven until a point in time.
+struct Bench {
+    now: Time,
+    nodes: Vec<Srp>,
+    up: Vec<bool>,
+    log: Vec<(u32, Output)>,
+    /// Whether configuration changes are acknowledged at once (no services to synchronise).
+    auto_ack: bool,
+}
+
+impl Bench {
+    fn new(count: u32) -> Bench {
+        let nodes = (1..=count)
+            .map(|id| Srp::new(Config::with_token(1000), NodeId(id), 0, u64::from(id)))
+            .collect::<Vec<_>>();
+        let up = vec![true; nodes.len()];
+        let mut bench =
+            Bench { now: Time::from_millis(100), nodes, up, log: Vec::new(), auto_ack: true };
+        for index in 0..bench.nodes.len() {
+            bench.nodes[index].interface_changed(bench.now);
+            bench.drain();
+        }
+        bench
+    }
+
+    fn drain(&mut self) {
+        loop {
+            let mut packets: Vec<(u32, Option<NodeId>, Bytes)> = Vec::new();
+            for index in 0..self.nodes.len() {
+                let id = index as u32 + 1;
+                while let Some(output) = self.nodes[index].poll_output() {
+                    match &output {
+                        Output::Multicast(packet) => packets.push((id, None, packet.clone())),
+                        Output::Unicast { to, packet } => {
+                            packets.push((id, Some(*to), packet.clone()));
+                        }
+                        Output::Config(change)
+                            if change.kind == ConfigKind::Regular && self.auto_ack =>
+                        {
+                            self.nodes[index].trans_ack(self.now);
+                        }
+                        _ => {}
+                    }
+                    if self.up[index] {
+                        self.log.push((id, output));
+                    }
+                }
+            }
+            if packets.is_empty() {
+                return;
+            }
+            for (from, to, packet) in packets {
+                for index in 0..self.nodes.len() {
+                    let id = index as u32 + 1;
+                    let reaches = id != from && to.is_none_or(|to| to.0 == id);
+                    if reaches && self.up[index] && self.up[from as usize - 1] {
+                        self.nodes[index].handle_packet(self.now, &packet).unwrap();
+                    }
+                }
+            }
+        }
+    }
+
+    fn run(&mut self, millis: u64) {
+        let end = self.now + Duration::from_millis(millis);
+        loop {
+            let up = self.up.clone();
+            let next =
+                self.nodes.iter().zip(up).filter(|(_, up)| *up).filter_map(|n| n.0.next_deadline());
+            let Some(at) = next.min().filter(|at| *at <= end) else { break };
+            self.now = self.now.max(at);
+            for index in 0..self.nodes.len() {
+                if self.up[index] {
+                    self.nodes[index].handle_timeout(self.now);
+                }
+            }
+            self.drain();
+        }
+        self.now = end;
+    }
+
+    fn send(&mut self, id: u32, body: &[u8]) {
+        let now = self.now;
+        let node = &mut self.nodes[id as usize - 1];
+        assert!(matches!(
+            node.multicast(now, Guarantee::Agreed, b"a", &[body]),
+            Admission::Room(_)
+        ));
+        self.drain();
+    }
+
+    fn delivered(&self, id: u32) -> Vec<Vec<u8>> {
+        let of = |(node, output): &(u32, Output)| match output {
+            Output::Deliver(delivery) if *node == id => Some(delivery.payload.to_vec()),
+            _ => None,
+        };
+        self.log.iter().filter_map(of).collect()
+    }
+
+    fn events(&self, id: u32) -> Vec<String> {
+        let of = |(node, output): &(u32, Output)| match output {
+            Output::Event(event) if *node == id => Some(event.to_string()),
+            _ => None,
+        };
+        self.log.iter().filter_map(of).collect()
+    }
+}
+
+#[test]
+fn a_lone_node_forms_its_ring() {
+    let mut bench = Bench::new(1);
+    bench.run(500);
+    assert_eq!(bench.nodes[0].state(), State::Operational);
+    assert_eq!(bench.nodes[0].ring_id(), RingId::new(1, 5));
+    assert!(
+        bench
+            .events(1)
+            .contains(&"A new membership (1.5) was formed. Members joined: 1".to_string())
+    );
+    bench.send(1, b"to myself");
+    bench.run(100);
+    assert_eq!(bench.delivered(1), [b"to myself".to_vec()]);
+    assert!(bench.log.iter().any(|(_, output)| *output == Output::Persist { ring_seq: 5 }));
+}
+
+#[test]
+fn an_idle_ring_is_quiet() {
+    let mut bench = Bench::new(2);
+    bench.run(2000);
+    bench.log.clear();
+    bench.run(1000);
+    let tokens =
+        bench.log.iter().filter(|(_, output)| matches!(output, Output::Unicast { .. })).count();
+    // hold is 180 ms with a token of 1000: one rotation (two packets) each.
+    assert!((8..=14).contains(&tokens), "{tokens} tokens in a second");
+}
+
+#[test]
+fn two_nodes_deliver_in_one_order() {
+    let mut bench = Bench::new(2);
+    bench.run(1000);
+    assert_eq!(bench.nodes[0].members(), [NodeId(1), NodeId(2)]);
+    assert_eq!(bench.nodes[1].ring_id(), bench.nodes[0].ring_id());
+    for n in 0..200u32 {
+        bench.send(1 + n % 2, &n.to_be_bytes());
+    }
+    let big: Vec<u8> = (0..900_000u32).map(|n| n as u8).collect();
+    bench.send(2, &big);
+    bench.run(2000);
+    let (one, two) = (bench.delivered(1), bench.delivered(2));
+    assert_eq!(one.len(), 201);
+    assert!(one == two);
+    assert!(one.contains(&big));
+}
+
+#[test]
+fn a_dead_member_is_gone_after_token_and_consensus() {
+    let mut bench = Bench::new(3);
+    bench.run(1000);
+    assert_eq!(bench.nodes[0].members().len(), 3);
+    bench.up[2] = false;
+    let died = bench.now;
+    while bench.nodes[0].members().len() == 3 {
+        bench.run(10);
+        assert!(bench.now.since(died) < Duration::from_millis(2400), "too late");
+    }
+    assert!(bench.now.since(died) > Duration::from_millis(1900));
+    assert!(bench.events(1).iter().any(|text| text.ends_with("was formed. Members left: 3")));
+    bench.up[2] = true;
+    bench.run(4000);
+    assert_eq!(bench.nodes[2].members().len(), 3);
+}
+
+#[test]
+fn leaving_in_order_needs_no_timeout() {
+    let mut bench = Bench::new(3);
+    bench.run(1000);
+    let now = bench.now;
+    bench.nodes[2].leave(now);
+    bench.drain();
+    bench.up[2] = false;
+    bench.run(150);
+    assert_eq!(bench.nodes[0].members(), [NodeId(1), NodeId(2)]);
+    assert!(!bench.events(1).iter().any(|text| text.contains("Failed to receive the leave")));
+}
+
+#[test]
+fn the_synchronisation_overtakes_and_the_rest_waits() {
+    let mut bench = Bench::new(2);
+    bench.auto_ack = false;
+    bench.run(1000);
+    for index in 0..2 {
+        assert!(bench.nodes[index].waiting_trans_ack());
+        bench.nodes[index].trans_ack(bench.now);
+    }
+    bench.send(1, b"before");
+    bench.run(100);
+    // A third ring configuration: queue while GATHER, synchronise after.
+    bench.nodes[0].interface_changed(bench.now);
+    let now = bench.now;
+    assert!(matches!(
+        bench.nodes[0].multicast(now, Guarantee::Agreed, b"a", &[b"application"]),
+        Admission::Room(_)
+    ));
+    bench.drain();
+    bench.run(300);
+    assert!(bench.nodes[0].waiting_trans_ack());
+    bench.send(1, b"sync");
+    bench.run(100);
+    assert_eq!(bench.delivered(2), [b"before".to_vec(), b"sync".to_vec()]);
+    for index in 0..2 {
+        bench.nodes[index].trans_ack(bench.now);
+    }
+    bench.drain();
+    bench.run(100);
+    assert_eq!(bench.delivered(2).last().unwrap(), b"application");
+}
+
+#[test]
+fn a_full_queue_refuses_and_drains() {
+    let mut bench = Bench::new(1);
+    bench.run(500);
+    let now = bench.now;
+    let node = &mut bench.nodes[0];
+    assert_eq!(node.admit(8 << 20), Admission::TooBig);
+    let mut queued = 0;
+    while let Admission::Room(_) = node.multicast(now, Guarantee::Agreed, b"a", &[&[0u8; 60_000]]) {
+        queued += 1;
+    }
+    assert!((60..=75).contains(&queued), "{queued} of 60000 bytes fit 4 MiB");
+    assert_eq!(node.queue_level(), QueueLevel::Critical);
+    bench.run(1000);
+    assert_eq!(bench.delivered(1).len(), queued);
+    assert_eq!(bench.nodes[0].queue_level(), QueueLevel::Low);
+}
+
+#[test]
+fn a_token_callback_comes_once() {
+    let mut bench = Bench::new(2);
+    bench.run(2000);
+    bench.log.clear();
+    let now = bench.now;
+    bench.nodes[1].request_token_sent(now);
+    bench.drain();
+    bench.run(5);
+    let count = bench.log.iter().filter(|(_, output)| *output == Output::TokenSent).count();
+    assert_eq!(count, 1, "at once, although the token was held");
+}
