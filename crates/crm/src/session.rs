@@ -153,9 +153,11 @@ impl Session {
     pub fn object_ids(&self) -> Vec<String> {
         let all = self.configuration().into_iter().flat_map(Element::descendants);
         all.filter(|element| section_of(element.name()).is_some())
-            .filter_map(|element| {
-                if element.name() == "node" { element.get("uname") } else { element.id() }
-            })
+            .filter_map(
+                |element| {
+                    if element.name() == "node" { element.get("uname") } else { element.id() }
+                },
+            )
             .map(str::to_owned)
             .collect()
     }
@@ -232,12 +234,16 @@ impl Session {
         let uname = element.get("uname").unwrap_or("").to_owned();
         let old = self.object(&uname).filter(|old| old.name() == "node").cloned();
         if let Some(old) = &old {
-            if element.id() == Some(uname.as_str()) && let Some(id) = old.id() {
+            if element.id() == Some(uname.as_str())
+                && let Some(id) = old.id()
+            {
                 element.set("id", id);
             }
             // The sets of the node that are there keep their ids.
             for set in element.children_mut() {
-                if !set.has("id") && let Some(id) = old.child(set.name()).and_then(Element::id) {
+                if !set.has("id")
+                    && let Some(id) = old.child(set.name()).and_then(Element::id)
+                {
                     set.set("id", id);
                 }
             }
@@ -342,8 +348,7 @@ impl Session {
         )));
         let pair = Element::new("nvpair").with("name", "resource-stickiness").with("value", value);
         let kind = DefaultsKind::Resources;
-        let defaults =
-            Element::new(kind.set_name()).with("id", kind.default_id()).with_child(pair);
+        let defaults = Element::new(kind.set_name()).with("id", kind.default_id()).with_child(pair);
         self.merge_defaults(kind, defaults)
     }
 
@@ -484,7 +489,8 @@ impl Session {
             Some(parent) => {
                 let mut left = 0;
                 if let Some(container) = self.resource_mut(&parent) {
-                    container.retain_children(|c| c.id() != Some(id) || !show::is_resource(c.name()));
+                    container
+                        .retain_children(|c| c.id() != Some(id) || !show::is_resource(c.name()));
                     members.into_iter().for_each(|member| container.push(member));
                     left = container.children().filter(|c| show::is_resource(c.name())).count();
                 }
@@ -570,10 +576,11 @@ impl Session {
                 } else if let (true, Some(rest)) =
                     (matches!(name, "id" | "id-ref"), value.strip_prefix(&own_prefix))
                 {
-                    let is_generated = ["instance_attributes", "meta_attributes", "utilization", "rule"]
-                        .iter()
-                        .any(|part| rest.starts_with(part))
-                        || element.name() == "op";
+                    let is_generated =
+                        ["instance_attributes", "meta_attributes", "utilization", "rule"]
+                            .iter()
+                            .any(|part| rest.starts_with(part))
+                            || element.name() == "op";
                     if !is_generated {
                         continue;
                     }
@@ -670,6 +677,11 @@ impl Session {
         let resources = self.section_mut("resources")?;
         left.into_iter().for_each(|member| resources.push(member));
         Ok(())
+    }
+
+    /// Takes a whole configuration section instead of the one there is.
+    pub fn set_configuration(&mut self, configuration: Element) {
+        *self.cib.child_or_new("configuration") = configuration;
     }
 
     /// Takes the edited document as the new starting point (after a commit).

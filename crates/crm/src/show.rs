@@ -50,7 +50,8 @@ fn written(element: &Element) -> Option<String> {
 /// Parses the text again and compares: what does not survive is shown as XML instead.
 fn reads_back(text: &str, element: &Element, world: &dyn World) -> bool {
     let Ok(words) = split(&text.replace("\\\n", " ")) else { return false };
-    let Ok(Definition::Object { element: mut again, members }) = crate::grammar::parse(&words, world)
+    let Ok(Definition::Object { element: mut again, members }) =
+        crate::grammar::parse(&words, world)
     else {
         return false;
     };
@@ -144,7 +145,10 @@ pub fn fencing(topology: &Element, node_names: &[&str]) -> String {
     let same = targets.windows(2).all(|two| two[0].1 == two[1].1);
     let all_nodes = node_names.len() == targets.len()
         && node_names.iter().all(|node| targets.iter().any(|(t, _)| *t == format!("{node}:")));
-    if same && all_nodes && let Some((_, devices)) = targets.first() {
+    if same
+        && all_nodes
+        && let Some((_, devices)) = targets.first()
+    {
         return format!("fencing_topology {}", devices.join(" "));
     }
     let parts: Vec<String> =
@@ -161,7 +165,9 @@ fn nvpair(pair: &Element, set_id: &str) -> String {
         };
     }
     let name = pair.get("name").unwrap_or("");
-    let value = pair.get("value").map_or(String::new(), |v| if v.is_empty() { "\"\"".into() } else { quote(v) });
+    let value = pair
+        .get("value")
+        .map_or(String::new(), |v| if v.is_empty() { "\"\"".into() } else { quote(v) });
     let generated = format!("{set_id}-{name}").replace('#', ".");
     match pair.id() {
         Some(id) if id != generated => format!("${id}:{name}={value}"),
@@ -295,7 +301,8 @@ fn container(element: &Element, keyword: &str) -> Option<String> {
 /// (`nodes-ID`), crmsh another (`UNAME-instance_attributes`), and both mean "the node's set".
 fn node(element: &Element) -> Option<String> {
     let (id, uname) = (element.id()?, element.get("uname")?);
-    let mut head = if id == uname { format!("node {uname}") } else { format!("node {id}: {uname}") };
+    let mut head =
+        if id == uname { format!("node {uname}") } else { format!("node {id}: {uname}") };
     if let Some(kind) = element.get("type") {
         head.push_str(&format!(":{kind}"));
     }

@@ -23,8 +23,7 @@ pub(super) fn location(cursor: &mut Cursor<'_>) -> Result<Definition, SyntaxErro
             return Err(cursor.fail("Empty resource set"));
         }
         element.push(set);
-    } else if let Some(pattern) =
-        resource.strip_prefix('/').and_then(|rest| rest.strip_suffix('/'))
+    } else if let Some(pattern) = resource.strip_prefix('/').and_then(|rest| rest.strip_suffix('/'))
     {
         element.set("rsc-pattern", pattern);
     } else {
@@ -65,7 +64,13 @@ pub(super) fn location(cursor: &mut Cursor<'_>) -> Result<Definition, SyntaxErro
     object(element)
 }
 
-fn set_member(element: &mut Element, member: &Member, resource: &str, qualifier: &str, instance: &str) {
+fn set_member(
+    element: &mut Element,
+    member: &Member,
+    resource: &str,
+    qualifier: &str,
+    instance: &str,
+) {
     element.set(resource, member.resource.as_str());
     match member.qualifier.as_deref() {
         Some(number) if number.bytes().all(|b| b.is_ascii_digit()) => element.set(instance, number),

@@ -151,7 +151,8 @@ pub(super) fn acl_role(cursor: &mut Cursor<'_>) -> Result<Definition, SyntaxErro
 /// One `xpath:…`, `ref:…`, `tag:…` or shortcut of `spec/crmsh.md` §4.2.
 fn acl_spec(word: &str, permission: &mut Element) -> Result<(), String> {
     let (head, rest) = word.split_once(':').map_or((word, None), |(head, rest)| (head, Some(rest)));
-    let owner_and_name = rest.map(|rest| rest.split_once(':').map_or((rest, None), |(o, n)| (o, Some(n))));
+    let owner_and_name =
+        rest.map(|rest| rest.split_once(':').map_or((rest, None), |(o, n)| (o, Some(n))));
     let named = |set: &str, (owner, name): (&str, Option<&str>)| {
         let pair = name.map_or(String::new(), |name| format!("/nvpair[@name='{name}']"));
         format!("//primitive[@id='{owner}']/{set}{pair}")

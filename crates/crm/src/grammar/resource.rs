@@ -7,8 +7,16 @@ use super::{Cursor, Definition, SyntaxError, World, object};
 
 /// Attributes of `<op>` itself; others typed behind `op NAME` are the operation's parameters.
 const OP_ATTRIBUTES: &[&str] = &[
-    "description", "enabled", "interval", "interval-origin", "on-fail", "record-pending",
-    "requires", "role", "start-delay", "timeout",
+    "description",
+    "enabled",
+    "interval",
+    "interval-origin",
+    "on-fail",
+    "record-pending",
+    "requires",
+    "role",
+    "start-delay",
+    "timeout",
 ];
 
 pub(super) fn primitive(
@@ -135,7 +143,9 @@ pub(super) fn group(cursor: &mut Cursor<'_>) -> Result<Definition, SyntaxError> 
     let id = cursor.expect_id()?;
     let mut element = Element::new("group").with("id", id);
     let mut members: Vec<String> = Vec::new();
-    while let Some(word) = cursor.peek().filter(|word| !word.contains('=') && !is_list_keyword(word)) {
+    while let Some(word) =
+        cursor.peek().filter(|word| !word.contains('=') && !is_list_keyword(word))
+    {
         if members.iter().any(|member| member == word) {
             return Err(cursor.fail(format!("child {word} listed more than once in group {id}")));
         }

@@ -8,8 +8,19 @@ use super::{Cursor, SyntaxError};
 const BINARY: &[&str] = &["lt", "gt", "lte", "gte", "eq", "ne"];
 const TYPES: &[&str] = &["string", "version", "number", "integer"];
 const DURATION: &[&str] = &[
-    "hours", "monthdays", "weekdays", "yearsdays", "yeardays", "months", "weeks", "years",
-    "weekyears", "moon", "seconds", "minutes", "days",
+    "hours",
+    "monthdays",
+    "weekdays",
+    "yearsdays",
+    "yeardays",
+    "months",
+    "weeks",
+    "years",
+    "weekyears",
+    "moon",
+    "seconds",
+    "minutes",
+    "days",
 ];
 
 /// Reads what follows the word `rule`.
@@ -93,7 +104,8 @@ fn expression(cursor: &mut Cursor<'_>) -> Result<Element, SyntaxError> {
     element.set("attribute", first);
     if let Some(kind) = value_type {
         if !TYPES.contains(&kind.as_str()) {
-            return Err(cursor.fail(format!("Expected one of {} as type, found `{kind}`", TYPES.join(", "))));
+            return Err(cursor
+                .fail(format!("Expected one of {} as type, found `{kind}`", TYPES.join(", "))));
         }
         element.set("type", kind);
     }
@@ -146,7 +158,9 @@ fn date(cursor: &mut Cursor<'_>) -> Result<Element, SyntaxError> {
             element.push(spec);
         }
         other => {
-            return Err(cursor.fail(format!("Expected lt, gt, in or spec behind `date`, found `{other}`")));
+            return Err(
+                cursor.fail(format!("Expected lt, gt, in or spec behind `date`, found `{other}`"))
+            );
         }
     }
     Ok(element)

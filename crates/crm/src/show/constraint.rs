@@ -147,7 +147,9 @@ fn sets(element: &Element, qualifier: &str) -> String {
             parts.push(members.join(" "));
         }
     }
-    if plain == 2 && parts.iter().all(|part| !part.contains([' ', '('])) || parts.len() == 1 && plain == 2 {
+    if plain == 2 && parts.iter().all(|part| !part.contains([' ', '(']))
+        || parts.len() == 1 && plain == 2
+    {
         parts.insert(0, "_rsc_set_".into());
     }
     parts.join(" ")
