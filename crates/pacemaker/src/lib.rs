@@ -3,6 +3,7 @@
 pub mod attrd;
 pub mod cluster;
 pub mod controld;
+pub mod execd;
 
 use base::Applet;
 
