@@ -39,6 +39,8 @@ pub struct Command {
     pub env: Vec<(String, String)>,
     /// What it reads from standard input; nothing means `/dev/null`.
     pub stdin: Option<Vec<u8>>,
+    /// User and group to run as; otherwise the caller's.
+    pub run_as: Option<(u32, u32)>,
 }
 
 impl Command {
@@ -49,6 +51,7 @@ impl Command {
             args: args.iter().map(|arg| (*arg).to_owned()).collect(),
             env: Vec::new(),
             stdin: None,
+            run_as: None,
         }
     }
 }

@@ -59,6 +59,9 @@ impl Process {
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
             .process_group(0);
+        if let Some((uid, gid)) = command.run_as {
+            std_command.uid(uid).gid(gid);
+        }
         let mut child = std_command.spawn().map_err(failed)?;
         let prepared = prepare(&mut child, command.stdin.as_deref());
         let (pidfd, stdin) = match prepared {
@@ -139,13 +142,19 @@ impl Process {
         Some(Finished { ended, stdout: text(&mut self.out), stderr: text(&mut self.err) })
     }
 
-    /// Kills the whole group, no questions asked; the end will read as a timeout.
-    pub fn kill(&mut self) {
+    /// Kills the process, no questions asked, with its whole group if so wanted; the end will
+    /// read as a timeout.
+    pub fn kill(&mut self, group: bool) {
         self.killed = true;
         let pid = i32::try_from(self.child.id()).ok().and_then(Pid::from_raw);
-        if let Some(pid) = pid {
-            // The group may be gone already; then there is nothing left to do.
-            let _ = kill_process_group(pid, Signal::KILL);
+        // What is gone already needs no killing: errors do not matter here.
+        match pid {
+            Some(pid) if group => {
+                let _ = kill_process_group(pid, Signal::KILL);
+            }
+            _ => {
+                let _ = self.child.kill();
+            }
         }
     }
 

@@ -95,7 +95,7 @@ fn command_until(command: &Command, deadline: Instant) -> Finished {
         }
         let left = deadline.saturating_duration_since(Instant::now());
         if left.is_zero() {
-            process.kill();
+            process.kill(true);
         }
         // After a kill the end comes at once; a short wait covers a process stuck in the kernel.
         let wait = if left.is_zero() { Duration::from_millis(50) } else { left };

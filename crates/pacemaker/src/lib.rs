@@ -1,13 +1,19 @@
 //! the resource manager's daemons.
 
+pub mod accounts;
 pub mod attrd;
 pub mod cluster;
 pub mod controld;
+pub mod daemon;
 pub mod execd;
+mod logging;
+pub mod service;
+pub mod watchdog;
 
 use base::Applet;
 
 /// The commands this crate contributes to the `quorate` executable.
 pub fn applets() -> Vec<Applet> {
-    Vec::new()
+    let daemon = |name, run| Applet { name, dir: "lib/pacemaker", run };
+    vec![daemon("pacemaker-execd", execd::shell::main)]
 }

@@ -322,7 +322,9 @@ impl Core {
             }
             "lrmd_rsc_exec" => {
                 let accepted = match rsc {
-                    Some(rsc) if !rsc_id.is_empty() => self.resources.get(rsc_id).map(|_| rsc).ok_or(ENODEV),
+                    Some(rsc) if !rsc_id.is_empty() => {
+                        self.resources.get(rsc_id).map(|_| rsc).ok_or(ENODEV)
+                    }
                     _ => Err(EINVAL),
                 };
                 match accepted {
@@ -420,7 +422,8 @@ impl Core {
 
     fn alert(&mut self, request: &Element) -> i32 {
         let Some(data) = wire::data(request, "lrmd_alert") else { return EINVAL };
-        let (Some(id), Some(path)) = (data.get("lrmd_alert_id"), data.get("lrmd_alert_path")) else {
+        let (Some(id), Some(path)) = (data.get("lrmd_alert_id"), data.get("lrmd_alert_path"))
+        else {
             return EINVAL;
         };
         let timeout = match wire::number(data, "lrmd_timeout") {
@@ -466,13 +469,14 @@ impl Core {
         let id = cmd.rsc.clone();
         if cmd.action == "stop" {
             // Nothing may be watched any more once it is being stopped.
-            let repeated: Vec<(String, u32)> = self.resources.get(&id).map_or_else(Vec::new, |rsc| {
-                let waiting = rsc.pending.iter().chain(&rsc.recurring).chain(&rsc.active);
-                waiting
-                    .filter(|cmd| cmd.interval_ms > 0)
-                    .map(|cmd| (cmd.action.clone(), cmd.interval_ms))
-                    .collect()
-            });
+            let repeated: Vec<(String, u32)> =
+                self.resources.get(&id).map_or_else(Vec::new, |rsc| {
+                    let waiting = rsc.pending.iter().chain(&rsc.recurring).chain(&rsc.active);
+                    waiting
+                        .filter(|cmd| cmd.interval_ms > 0)
+                        .map(|cmd| (cmd.action.clone(), cmd.interval_ms))
+                        .collect()
+                });
             for (action, interval_ms) in repeated {
                 self.cancel(now, &id, &action, interval_ms);
             }
@@ -490,10 +494,8 @@ impl Core {
     /// Starts the first waiting action of a resource if it may run.
     fn run_next(&mut self, now: Now, id: &str) {
         let Some(rsc) = self.resources.get_mut(id) else { return };
-        let ready = rsc
-            .pending
-            .front()
-            .is_some_and(|cmd| cmd.not_before.is_none_or(|due| due <= now.mono));
+        let ready =
+            rsc.pending.front().is_some_and(|cmd| cmd.not_before.is_none_or(|due| due <= now.mono));
         if rsc.active.is_some() || !ready {
             return;
         }
@@ -581,7 +583,8 @@ impl Core {
             self.run_next(now, id);
             return true;
         }
-        if let Some(at) = rsc.recurring.iter().position(|cmd| cmd.same_recurring(action, interval_ms))
+        if let Some(at) =
+            rsc.recurring.iter().position(|cmd| cmd.same_recurring(action, interval_ms))
         {
             let mut cmd = rsc.recurring.remove(at);
             self.report_cancelled(now, &mut cmd, false);
@@ -655,9 +658,8 @@ fn merge_recurring(rsc: &mut Resource, cmd: &Cmd) -> bool {
         return false;
     }
     let all = rsc.pending.iter_mut().chain(&mut rsc.recurring).chain(&mut rsc.active);
-    let mut same = all.filter(|known| {
-        !known.cancelled && known.same_recurring(&cmd.action, cmd.interval_ms)
-    });
+    let mut same =
+        all.filter(|known| !known.cancelled && known.same_recurring(&cmd.action, cmd.interval_ms));
     let Some(known) = same.next() else { return false };
     known.call_id = cmd.call_id;
     known.client = cmd.client;

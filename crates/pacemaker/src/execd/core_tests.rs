@@ -24,9 +24,21 @@ impl Lab {
             lab.input(0, Input::Connected { client, uuid, privileged: true });
             let hello = "<lrmd_command lrmd_op='register' lrmd_clientname='crmd' lrmd_protocol_version='1.1'/>";
             let out = lab.request(0, client, hello);
-            assert!(out[0].contains("lrmd_rc=\"0\"") && out[0].contains("lrmd_clientid"), "{out:?}");
+            assert!(
+                out[0].contains("lrmd_rc=\"0\"") && out[0].contains("lrmd_clientid"),
+                "{out:?}"
+            );
         }
-        let out = lab.request(0, 1, &rsc_command("lrmd_rsc_register", "R", "lrmd_class='ocf' lrmd_provider='pacemaker' lrmd_type='Dummy'", ""));
+        let out = lab.request(
+            0,
+            1,
+            &rsc_command(
+                "lrmd_rsc_register",
+                "R",
+                "lrmd_class='ocf' lrmd_provider='pacemaker' lrmd_type='Dummy'",
+                "",
+            ),
+        );
         assert_eq!(out.len(), 3, "a reply and a notification for both: {out:?}");
         lab
     }
@@ -238,7 +250,11 @@ fn fence_devices_are_the_fencers_and_probes_come_from_memory() {
     let data = "lrmd_class='stonith' lrmd_type='fence_x'";
     lab.request(0, 1, &rsc_command("lrmd_rsc_register", "F", data, ""));
     let exec = |lab: &mut Lab, action: &str| {
-        lab.request(0, 1, &rsc_command("lrmd_rsc_exec", "F", &format!("lrmd_rsc_action='{action}'"), ""))
+        lab.request(
+            0,
+            1,
+            &rsc_command("lrmd_rsc_exec", "F", &format!("lrmd_rsc_action='{action}'"), ""),
+        )
     };
     assert_eq!(attr(&exec(&mut lab, "monitor")[1], "lrmd_exec_rc"), "7");
     assert_eq!(exec(&mut lab, "start")[1], "fence 2 start");
@@ -264,9 +280,15 @@ fn nonsense_is_answered() {
         ("<lrmd_command lrmd_op='what'/>", "-95"),
         ("<x/>", "-95"),
         ("<lrmd_command lrmd_op='lrmd_rsc_exec'/>", "-22"),
-        ("<lrmd_command lrmd_op='lrmd_rsc_exec'><lrmd_rsc lrmd_rsc_id='none'/></lrmd_command>", "-19"),
+        (
+            "<lrmd_command lrmd_op='lrmd_rsc_exec'><lrmd_rsc lrmd_rsc_id='none'/></lrmd_command>",
+            "-19",
+        ),
         ("<lrmd_command lrmd_op='lrmd_rsc_register'/>", "-22"),
-        ("<lrmd_command lrmd_op='lrmd_rsc_register'><lrmd_rsc lrmd_rsc_id='x' lrmd_class='odd' lrmd_type='y'/></lrmd_command>", "-22"),
+        (
+            "<lrmd_command lrmd_op='lrmd_rsc_register'><lrmd_rsc lrmd_rsc_id='x' lrmd_class='odd' lrmd_type='y'/></lrmd_command>",
+            "-22",
+        ),
         ("<lrmd_command lrmd_op='lrmd_rsc_unregister'/>", "-19"),
         ("<lrmd_command lrmd_op='lrmd_alert_exec'/>", "-22"),
     ] {
@@ -291,9 +313,23 @@ fn random_histories_keep_the_rules() {
         for _ in 0..60 {
             ms += roll(4000);
             let out = match roll(6) {
-                0 | 1 => lab.exec(ms, ["start", "stop", "promote"][roll(3) as usize], "lrmd_timeout='8000'", 0),
+                0 | 1 => lab.exec(
+                    ms,
+                    ["start", "stop", "promote"][roll(3) as usize],
+                    "lrmd_timeout='8000'",
+                    0,
+                ),
                 2 => lab.exec(ms, "monitor", "lrmd_rsc_interval='3000' lrmd_timeout='8000'", 4),
-                3 => lab.request(ms, 1, &rsc_command("lrmd_rsc_cancel", "R", "lrmd_rsc_action='monitor' lrmd_rsc_interval='3000'", "")),
+                3 => lab.request(
+                    ms,
+                    1,
+                    &rsc_command(
+                        "lrmd_rsc_cancel",
+                        "R",
+                        "lrmd_rsc_action='monitor' lrmd_rsc_interval='3000'",
+                        "",
+                    ),
+                ),
                 4 => lab.time(ms),
                 _ => match running.pop() {
                     Some(job) => lab.end(ms, job, [0, 7][roll(2) as usize]),
@@ -305,7 +341,8 @@ fn random_histories_keep_the_rules() {
                     running.push(rest.split(' ').next().unwrap().parse().unwrap());
                     assert!(running.len() <= 1, "seed {seed}: {running:?}");
                 }
-                if line.starts_with("reply 1") && attr(&line, "lrmd_rc").parse::<i32>().unwrap() > 0 {
+                if line.starts_with("reply 1") && attr(&line, "lrmd_rc").parse::<i32>().unwrap() > 0
+                {
                     accepted += 1;
                 }
                 if line.starts_with("event 1") && attr(&line, "lrmd_rsc_action") != "monitor" {

@@ -12,4 +12,8 @@ pub mod command;
 pub mod core;
 #[cfg(test)]
 mod core_tests;
+pub mod fencer;
+pub mod job;
+pub mod secrets;
+pub mod shell;
 pub mod wire;

@@ -77,7 +77,9 @@ pub fn params_to(params: &BTreeMap<String, String>) -> Element {
     let mut odd = Vec::new();
     for (name, value) in params {
         if name.starts_with(|c: char| c.is_ascii_digit()) {
-            odd.push(Element::new("param").with("name", name.as_str()).with("value", value.as_str()));
+            odd.push(
+                Element::new("param").with("name", name.as_str()).with("value", value.as_str()),
+            );
         } else {
             element.set(name, value.as_str());
         }
@@ -117,7 +119,9 @@ mod tests {
     fn numbers_and_versions() {
         let element = Element::new("x").with("a", "7").with("b", "-3").with("c", "z");
         assert_eq!(["a", "b", "c", "d"].map(|name| number(&element, name)), [7, 0, 0, 0]);
-        for (version, want) in [("1.0", true), ("1.1", true), ("2", true), ("0.9", false), ("", false)] {
+        for (version, want) in
+            [("1.0", true), ("1.1", true), ("2", true), ("0.9", false), ("", false)]
+        {
             assert_eq!(version_accepted(version), want, "{version}");
         }
     }
