@@ -84,7 +84,7 @@ fn stamp(since_epoch: Duration) -> String {
     let seconds = since_epoch.as_secs();
     let (mut month, mut day) = (0, 0);
     let (mut days, mut year) = (seconds / 86_400, 1970u64);
-    let leap = |year: u64| (year % 4 == 0 && year % 100 != 0) || year % 400 == 0;
+    let leap = |y: u64| (y.is_multiple_of(4) && !y.is_multiple_of(100)) || y.is_multiple_of(400);
     while days >= if leap(year) { 366 } else { 365 } {
         days -= if leap(year) { 366 } else { 365 };
         year += 1;
