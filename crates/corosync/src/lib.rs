@@ -1,5 +1,7 @@
 //! the cluster engine, its services and tools.
 
+pub mod transport;
+
 use base::Applet;
 
 pub mod cmap;

@@ -1,0 +1,161 @@
+//! How totem packets travel: UDP multicast ([`Udp`]) and UDP unicast ([`Udpu`]).
+//!
+//! A transport is a thin shell around sockets. It takes plain structs, knows nothing of
+//! configuration files, and never looks into packets beyond their sender. The engine queues what
+//! the ring puts out, calls [`Transport::flush`], and polls the descriptors.
+//!
+//! Packets to oneself are not its business: the ring hears itself ([`totem::Output::Multicast`]).
+//!
+//! Source: `spec/totem.md` §10.
+
+mod interface;
+mod node_id;
+mod outbox;
+mod sockets;
+mod sys;
+mod udp;
+mod udpu;
+
+pub use interface::{InterfaceAddr, find_interface, interfaces};
+pub use node_id::node_id_from_address;
+pub use udp::{Udp, UdpConfig};
+pub use udpu::{Udpu, UdpuConfig};
+
+use base::NodeId;
+use std::io;
+use std::net::IpAddr;
+use std::os::fd::RawFd;
+use totem::Bytes;
+
+/// Largest datagram accepted.
+pub(crate) const MAX_DATAGRAM: usize = 65536;
+/// Datagrams taken from the kernel in one call.
+pub(crate) const BATCH: usize = 32;
+/// Receive and send buffers asked for: upstream's 16 × 136192 bytes.
+pub(crate) const SOCKET_BUFFER: usize = 16 * 136_192;
+
+/// A node of the ring and where it is.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Member {
+    /// Its id.
+    pub node: NodeId,
+    /// Its address.
+    pub addr: IpAddr,
+}
+
+/// Whether the local interface can be used.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Link {
+    /// The address is configured on an interface that is up.
+    Up(IpAddr),
+    /// It is not: the node is alone until it comes back.
+    Down,
+}
+
+impl Link {
+    fn announce(self) {
+        match self {
+            Link::Up(addr) => {
+                base::notice!(sub: "TOTEM", "The network interface [{addr}] is now up.");
+            }
+            Link::Down => base::notice!(sub: "TOTEM", "The network interface is down."),
+        }
+    }
+}
+
+/// One of the transports.
+#[derive(Debug)]
+pub enum Transport {
+    /// UDP multicast.
+    Udp(Udp),
+    /// UDP unicast.
+    Udpu(Udpu),
+}
+
+impl Transport {
+    /// Queues a packet to all other nodes.
+    pub fn send_mcast(&mut self, packet: Bytes) {
+        match self {
+            Transport::Udp(udp) => udp.send_mcast(packet),
+            Transport::Udpu(udpu) => udpu.send_mcast(packet),
+        }
+    }
+
+    /// Queues a packet to one node. Without an address for it nothing is sent; the ring's timers
+    /// notice.
+    pub fn send_token(&mut self, to: NodeId, packet: Bytes) {
+        match self {
+            Transport::Udp(udp) => udp.send_token(to, packet),
+            Transport::Udpu(udpu) => udpu.send_token(to, packet),
+        }
+    }
+
+    /// Hands everything queued to the kernel, in order. Returns how many datagrams it refused:
+    /// they are lost, as the network might have lost them.
+    pub fn flush(&mut self) -> usize {
+        match self {
+            Transport::Udp(udp) => udp.flush(),
+            Transport::Udpu(udpu) => udpu.flush(),
+        }
+    }
+
+    /// Takes a batch of datagrams from the kernel, without blocking; then [`packet`](Self::packet)
+    /// gives each. Call until it returns 0.
+    pub fn recv_batch(&mut self) -> usize {
+        match self {
+            Transport::Udp(udp) => udp.recv_batch(),
+            Transport::Udpu(udpu) => udpu.recv_batch(),
+        }
+    }
+
+    /// A datagram of the last batch and the address it came from.
+    pub fn packet(&self, index: usize) -> (&[u8], IpAddr) {
+        match self {
+            Transport::Udp(udp) => udp.packet(index),
+            Transport::Udpu(udpu) => udpu.packet(index),
+        }
+    }
+
+    /// The descriptors to poll for input. They change when [`check_interface`](Self::check_interface)
+    /// returns a change.
+    pub fn fds(&self) -> Vec<RawFd> {
+        match self {
+            Transport::Udp(udp) => udp.fds(),
+            Transport::Udpu(udpu) => udpu.fds(),
+        }
+    }
+
+    /// Looks whether the interface came or went, and follows. Call it every `downcheck`
+    /// milliseconds while alone or down, and when the token is lost. On `Some`, poll the new
+    /// [`fds`](Self::fds) and tell the ring (`interface_changed`).
+    pub fn check_interface(&mut self) -> io::Result<Option<Link>> {
+        match self {
+            Transport::Udp(udp) => udp.check_interface(),
+            Transport::Udpu(udpu) => udpu.check_interface(),
+        }
+    }
+
+    /// The state of the interface as last seen.
+    pub fn link(&self) -> Link {
+        match self {
+            Transport::Udp(udp) => udp.link(),
+            Transport::Udpu(udpu) => udpu.link(),
+        }
+    }
+
+    /// Replaces the list of nodes (own one included or not).
+    pub fn set_members(&mut self, members: &[Member]) {
+        match self {
+            Transport::Udp(udp) => udp.set_members(members),
+            Transport::Udpu(udpu) => udpu.set_members(members),
+        }
+    }
+
+    /// Datagrams rejected because their sender is not listed (`block_unlisted_ips`).
+    pub fn rejected(&self) -> u64 {
+        match self {
+            Transport::Udp(_) => 0,
+            Transport::Udpu(udpu) => udpu.rejected(),
+        }
+    }
+}

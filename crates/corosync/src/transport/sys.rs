@@ -1,0 +1,186 @@
+//! The system calls the standard library lacks: many datagrams at once, and the list of interface
+//! addresses.
+#![allow(unsafe_code)]
+
+use super::{BATCH, InterfaceAddr, MAX_DATAGRAM};
+use socket2::{SockAddr, SockAddrStorage};
+use std::ffi::CStr;
+use std::io;
+use std::mem::{MaybeUninit, zeroed};
+use std::net::IpAddr;
+use std::os::fd::{AsRawFd, BorrowedFd};
+use std::ptr;
+
+/// Room for a batch of datagrams.
+#[derive(Debug)]
+pub(super) struct RecvBatch {
+    buffer: Vec<u8>,
+    got: Vec<(usize, Option<IpAddr>)>,
+}
+
+impl RecvBatch {
+    pub(super) fn new() -> RecvBatch {
+        RecvBatch { buffer: vec![0; BATCH * MAX_DATAGRAM], got: Vec::with_capacity(BATCH) }
+    }
+
+    /// Fills the batch from a nonblocking socket; 0 when nothing is there (or the socket has an
+    /// error pending, which reading has now cleared).
+    pub(super) fn fill(&mut self, fd: BorrowedFd<'_>) -> usize {
+        self.got.clear();
+        // SAFETY: all-zero bytes are valid for these plain C structs.
+        let mut names: [libc::sockaddr_storage; BATCH] = unsafe { zeroed() };
+        // SAFETY: as above.
+        let mut vectors: [libc::iovec; BATCH] = unsafe { zeroed() };
+        // SAFETY: as above.
+        let mut headers: [libc::mmsghdr; BATCH] = unsafe { zeroed() };
+        for (index, chunk) in self.buffer.chunks_exact_mut(MAX_DATAGRAM).take(BATCH).enumerate() {
+            vectors[index] =
+                libc::iovec { iov_base: chunk.as_mut_ptr().cast(), iov_len: MAX_DATAGRAM };
+            let header = &mut headers[index].msg_hdr;
+            header.msg_name = (&raw mut names[index]).cast();
+            header.msg_namelen = size_of::<libc::sockaddr_storage>() as libc::socklen_t;
+            header.msg_iov = &raw mut vectors[index];
+            header.msg_iovlen = 1;
+        }
+        // SAFETY: each header points to its own name, vector and buffer, all of which outlive the
+        // call and have the sizes stated; no timeout is passed.
+        let count = unsafe {
+            libc::recvmmsg(
+                fd.as_raw_fd(),
+                headers.as_mut_ptr(),
+                BATCH as libc::c_uint,
+                libc::MSG_DONTWAIT,
+                ptr::null_mut(),
+            )
+        };
+        let count = usize::try_from(count).unwrap_or(0);
+        for index in 0..count {
+            let len = (headers[index].msg_len as usize).min(MAX_DATAGRAM);
+            self.got.push((len, ip_of(&names[index])));
+        }
+        count
+    }
+
+    /// A datagram of the last fill and its sender.
+    pub(super) fn get(&self, index: usize) -> Option<(&[u8], IpAddr)> {
+        let (len, from) = *self.got.get(index)?;
+        let start = index * MAX_DATAGRAM;
+        Some((self.buffer.get(start..start + len)?, from?))
+    }
+}
+
+fn ip_of(storage: &libc::sockaddr_storage) -> Option<IpAddr> {
+    let mut copy = SockAddrStorage::zeroed();
+    let len = copy.size_of();
+    // SAFETY: both are the platform's sockaddr_storage; the source is initialised, and its family
+    // field says how to read it.
+    let addr = unsafe {
+        *copy.view_as::<libc::sockaddr_storage>() = *storage;
+        SockAddr::new(copy, len)
+    };
+    addr.as_socket().map(|socket| socket.ip())
+}
+
+/// Sends datagrams in order, nonblocking; returns how many the kernel took.
+pub(super) fn send_many(fd: BorrowedFd<'_>, all: &[(&SockAddr, &[u8])]) -> io::Result<usize> {
+    // SAFETY: all-zero bytes are valid for this plain C struct.
+    let mut vectors: [libc::iovec; BATCH] = unsafe { zeroed() };
+    // SAFETY: as above.
+    let mut headers: [libc::mmsghdr; BATCH] = unsafe { zeroed() };
+    let count = all.len().min(BATCH);
+    for (index, (to, data)) in all.iter().take(count).enumerate() {
+        vectors[index] =
+            libc::iovec { iov_base: data.as_ptr().cast_mut().cast(), iov_len: data.len() };
+        let header = &mut headers[index].msg_hdr;
+        header.msg_name = to.as_ptr().cast_mut().cast();
+        header.msg_namelen = to.len();
+        header.msg_iov = &raw mut vectors[index];
+        header.msg_iovlen = 1;
+    }
+    // SAFETY: the headers point to addresses and data borrowed for the call; sending only reads
+    // them.
+    let sent = unsafe {
+        libc::sendmmsg(
+            fd.as_raw_fd(),
+            headers.as_mut_ptr(),
+            count as libc::c_uint,
+            libc::MSG_DONTWAIT | libc::MSG_NOSIGNAL,
+        )
+    };
+    usize::try_from(sent).map_err(|_| io::Error::last_os_error())
+}
+
+/// Sets a buffer size beyond the limit for ordinary users, where we may.
+pub(super) fn force_buffers(fd: BorrowedFd<'_>, bytes: usize) {
+    let value = libc::c_int::try_from(bytes).unwrap_or(libc::c_int::MAX);
+    for option in [libc::SO_RCVBUFFORCE, libc::SO_SNDBUFFORCE] {
+        // SAFETY: the option value is an int that lives through the call. Failure (no privilege)
+        // leaves the size the ordinary option reached.
+        unsafe {
+            libc::setsockopt(
+                fd.as_raw_fd(),
+                libc::SOL_SOCKET,
+                option,
+                (&raw const value).cast(),
+                size_of::<libc::c_int>() as libc::socklen_t,
+            );
+        }
+    }
+}
+
+/// All addresses of all interfaces, in the kernel's order.
+pub(super) fn interfaces() -> io::Result<Vec<InterfaceAddr>> {
+    let mut head = MaybeUninit::<*mut libc::ifaddrs>::uninit();
+    // SAFETY: getifaddrs writes the list's head where told.
+    if unsafe { libc::getifaddrs(head.as_mut_ptr()) } != 0 {
+        return Err(io::Error::last_os_error());
+    }
+    // SAFETY: the call succeeded, so the head is written.
+    let head = unsafe { head.assume_init() };
+    let mut found = Vec::new();
+    let mut next = head;
+    while !next.is_null() {
+        // SAFETY: a non-null entry of a list that is freed only below.
+        let entry = unsafe { &*next };
+        next = entry.ifa_next;
+        if entry.ifa_name.is_null() {
+            continue;
+        }
+        // SAFETY: the name is a C string owned by the list.
+        let name = unsafe { CStr::from_ptr(entry.ifa_name) };
+        // SAFETY: the pointers are null or socket addresses owned by the list.
+        let (addr, netmask) = unsafe { (ip_at(entry.ifa_addr), ip_at(entry.ifa_netmask)) };
+        if let (Some(addr), Some(netmask)) = (addr, netmask) {
+            // SAFETY: the name is a valid C string.
+            let index = unsafe { libc::if_nametoindex(name.as_ptr()) };
+            let up = entry.ifa_flags & libc::IFF_UP as libc::c_uint != 0;
+            let name = name.to_string_lossy().into_owned();
+            found.push(InterfaceAddr { name, index, addr, netmask, up });
+        }
+    }
+    // SAFETY: the list came from getifaddrs and nothing refers to it any more.
+    unsafe { libc::freeifaddrs(head) };
+    Ok(found)
+}
+
+/// # Safety
+/// `addr` is null or points to a socket address as long as its family demands.
+unsafe fn ip_at(addr: *const libc::sockaddr) -> Option<IpAddr> {
+    if addr.is_null() {
+        return None;
+    }
+    // SAFETY: by the caller's promise, for each family read.
+    unsafe {
+        match i32::from((*addr).sa_family) {
+            libc::AF_INET => {
+                let v4 = &*addr.cast::<libc::sockaddr_in>();
+                Some(IpAddr::from(v4.sin_addr.s_addr.to_ne_bytes()))
+            }
+            libc::AF_INET6 => {
+                let v6 = &*addr.cast::<libc::sockaddr_in6>();
+                Some(IpAddr::from(v6.sin6_addr.s6_addr))
+            }
+            _ => None,
+        }
+    }
+}
