@@ -12,10 +12,12 @@ pub mod diff;
 pub mod digest;
 pub mod document;
 pub mod ops;
+pub mod options;
 pub mod patch;
 pub mod rc;
 pub mod version;
 
 pub use document::empty;
+pub use options::Op;
 pub use rc::Rc;
 pub use version::{CibVersion, FEATURE_SET};
