@@ -21,7 +21,7 @@ pub fn attr_list(cursor: &mut Cursor<'_>, tag: &str) -> Result<Element, SyntaxEr
         && let Some(score) = word.strip_suffix(':')
         && let TypedScore::Score(score) = parse_score(score)
     {
-        cursor.next();
+        cursor.take();
         set.set("score", score);
     }
     while cursor.eat("rule") {
@@ -40,7 +40,7 @@ pub fn attr_list(cursor: &mut Cursor<'_>, tag: &str) -> Result<Element, SyntaxEr
 pub fn nvpair(cursor: &mut Cursor<'_>) -> Result<Option<Element>, SyntaxError> {
     let Some(word) = cursor.peek() else { return Ok(None) };
     if let Some(reference) = word.strip_prefix('@').filter(|rest| !rest.is_empty()) {
-        cursor.next();
+        cursor.take();
         let (id, name) = match reference.split_once(':') {
             Some((id, name)) => (id, Some(name)),
             None => (reference, None),
@@ -62,7 +62,7 @@ pub fn nvpair(cursor: &mut Cursor<'_>) -> Result<Option<Element>, SyntaxError> {
     if name.starts_with('$') {
         return Ok(None);
     }
-    cursor.next();
+    cursor.take();
     let mut pair = Element::new("nvpair").with("name", name).with("value", value);
     if let Some(id) = id {
         pair.set("id", id);

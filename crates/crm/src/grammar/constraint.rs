@@ -35,7 +35,7 @@ pub(super) fn location(cursor: &mut Cursor<'_>) -> Result<Definition, SyntaxErro
             return Err(cursor.fail(format!("Unknown arguments: {name}={value}")));
         }
         element.set(name, value);
-        cursor.next();
+        cursor.take();
     }
     if cursor.eat("rule") {
         element.push(rule::rule(cursor)?);
@@ -51,8 +51,8 @@ pub(super) fn location(cursor: &mut Cursor<'_>) -> Result<Definition, SyntaxErro
             TypedScore::Score(score) => element.set("score", score),
             TypedScore::Attribute(name) => element.set("score-attribute", name),
         }
-        cursor.next();
-        match cursor.next() {
+        cursor.take();
+        match cursor.take() {
             Some(node) => element.set("node", node),
             None => return Err(cursor.fail(expected)),
         }
@@ -99,7 +99,7 @@ pub(super) fn colocation(cursor: &mut Cursor<'_>) -> Result<Definition, SyntaxEr
         TypedScore::Score(score) => element.set("score", score),
         TypedScore::Attribute(name) => element.set("score-attribute", name),
     }
-    cursor.next();
+    cursor.take();
     match resources(cursor, "role")? {
         Resources::Pair(dependent, primary) => {
             check_role(cursor, &dependent)?;
@@ -124,7 +124,7 @@ pub(super) fn order(cursor: &mut Cursor<'_>) -> Result<Definition, SyntaxError> 
         let known = ["Mandatory", "Optional", "Serialize"]
             .into_iter()
             .find(|known| kind.eq_ignore_ascii_case(known));
-        cursor.next();
+        cursor.take();
         match (known, parse_score(kind)) {
             (Some(kind), _) => element.set("kind", kind),
             (None, TypedScore::Score(score)) => {
@@ -161,11 +161,11 @@ pub(super) fn ticket(cursor: &mut Cursor<'_>) -> Result<Definition, SyntaxError>
         return Err(cursor.fail("Expected <ticket>:"));
     };
     element.set("ticket", ticket);
-    cursor.next();
+    cursor.take();
     let mut members = Vec::new();
     while let Some(word) = cursor.peek().filter(|word| !word.contains('=')) {
         members.push(member(word));
-        cursor.next();
+        cursor.take();
     }
     if let Some(policy) = cursor.eat_prefix(&["loss-policy="]) {
         element.set("loss-policy", policy);

@@ -32,11 +32,6 @@ impl<'a> Cursor<'a> {
         self.words.first().map_or("", String::as_str)
     }
 
-    /// How many words there are, with the keyword.
-    pub fn len(&self) -> usize {
-        self.words.len()
-    }
-
     /// The word ahead.
     pub fn peek(&self) -> Option<&'a str> {
         self.words.get(self.at).map(String::as_str)
@@ -48,7 +43,7 @@ impl<'a> Cursor<'a> {
     }
 
     /// Takes the word ahead.
-    pub fn next(&mut self) -> Option<&'a str> {
+    pub fn take(&mut self) -> Option<&'a str> {
         let word = self.peek()?;
         self.at += 1;
         Some(word)
@@ -73,7 +68,7 @@ impl<'a> Cursor<'a> {
 
     /// Takes the word ahead, which must be there.
     pub fn expect(&mut self, what: &str) -> Result<&'a str, SyntaxError> {
-        self.next().ok_or_else(|| self.fail(format!("Expected {what}")))
+        self.take().ok_or_else(|| self.fail(format!("Expected {what}")))
     }
 
     /// Takes an identifier of an object: letters, digits, `_`, `#`, `$`, `-` first, no `=`.

@@ -12,7 +12,7 @@ pub(super) fn node(cursor: &mut Cursor<'_>) -> Result<Definition, SyntaxError> {
         element.set("id", id.trim_end_matches(':'));
     } else if let Some(id) = cursor.peek().and_then(|word| word.strip_suffix(':')) {
         element.set("id", id);
-        cursor.next();
+        cursor.take();
     }
     let word = cursor.expect("uname[:type]")?;
     let (uname, kind) = match word.rsplit_once(':') {
@@ -37,7 +37,7 @@ pub(super) fn node(cursor: &mut Cursor<'_>) -> Result<Definition, SyntaxError> {
             "utilization" => "utilization",
             _ => break,
         };
-        cursor.next();
+        cursor.take();
         element.push(attr_list(cursor, tag)?);
     }
     cursor.finish()?;
@@ -54,7 +54,7 @@ pub(super) fn defaults(
         set.set("id", id.trim_end_matches(':'));
     } else if let Some(id) = cursor.peek().and_then(|word| word.strip_suffix(':')) {
         set.set("id", id);
-        cursor.next();
+        cursor.take();
     } else {
         set.set("id", kind.default_id());
     }
@@ -78,7 +78,7 @@ pub(super) fn tag(cursor: &mut Cursor<'_>) -> Result<Definition, SyntaxError> {
     cursor.need(2)?;
     let id = cursor.expect_id()?.trim_end_matches(':');
     let mut element = Element::new("tag").with("id", id);
-    while let Some(word) = cursor.next() {
+    while let Some(word) = cursor.take() {
         element.push(Element::new("obj_ref").with("id", word));
     }
     object(element)
@@ -89,7 +89,7 @@ pub(super) fn fencing(cursor: &mut Cursor<'_>) -> Result<Definition, SyntaxError
     let mut levels: Vec<FencingLevel> = Vec::new();
     let mut target: Vec<(String, String)> = Vec::new();
     let mut index = 0;
-    while let Some(word) = cursor.next() {
+    while let Some(word) = cursor.take() {
         let new_target = if let Some(attribute) = word.strip_prefix("attr:") {
             let Some((name, value)) = attribute.split_once('=') else {
                 return Err(cursor.fail("Expected attr:NAME=VALUE"));
@@ -117,7 +117,7 @@ pub(super) fn acl_subject(cursor: &mut Cursor<'_>) -> Result<Definition, SyntaxE
     cursor.need(2)?;
     let id = cursor.expect_id()?;
     let mut element = Element::new(cursor.keyword().to_ascii_lowercase()).with("id", id);
-    while let Some(role) = cursor.next() {
+    while let Some(role) = cursor.take() {
         element.push(Element::new("role").with("id", role));
     }
     object(element)
@@ -128,7 +128,7 @@ pub(super) fn acl_role(cursor: &mut Cursor<'_>) -> Result<Definition, SyntaxErro
     let id = cursor.expect_id()?;
     let mut element = Element::new("acl_role").with("id", id);
     description(cursor, &mut element);
-    while let Some(right) = cursor.next() {
+    while let Some(right) = cursor.take() {
         let right = right.to_ascii_lowercase();
         if !matches!(right.as_str(), "read" | "write" | "deny") {
             return Err(cursor.fail(format!("Expected read, write or deny, found `{right}`")));
@@ -137,7 +137,7 @@ pub(super) fn acl_role(cursor: &mut Cursor<'_>) -> Result<Definition, SyntaxErro
         while let Some(word) = cursor.peek().filter(|w| !matches!(*w, "read" | "write" | "deny")) {
             let mut permission = Element::new("acl_permission").with("kind", right.as_str());
             acl_spec(word, &mut permission).map_err(|message| cursor.fail(message))?;
-            cursor.next();
+            cursor.take();
             element.push(permission);
             any = true;
         }
@@ -196,7 +196,7 @@ fn acl_spec(word: &str, permission: &mut Element) -> Result<(), String> {
 pub(super) fn raw_xml(cursor: &mut Cursor<'_>) -> Result<Definition, SyntaxError> {
     cursor.need(1)?;
     let mut text = String::new();
-    while let Some(word) = cursor.next() {
+    while let Some(word) = cursor.take() {
         if !text.is_empty() {
             text.push(' ');
         }

@@ -45,7 +45,7 @@ pub(super) fn primitive(
     if starts_implicit_list(cursor) {
         element.push(attr_list(cursor, "instance_attributes")?);
     }
-    while let Some(word) = cursor.next() {
+    while let Some(word) = cursor.take() {
         match word.to_ascii_lowercase().as_str() {
             "params" => element.push(attr_list(cursor, "instance_attributes")?),
             "meta" => element.push(attr_list(cursor, "meta_attributes")?),
@@ -115,7 +115,7 @@ fn op(cursor: &mut Cursor<'_>) -> Result<Element, SyntaxError> {
                 )));
             }
             op.set(name, value);
-            cursor.next();
+            cursor.take();
         } else if let Some(pair) = nvpair(cursor)? {
             params.get_or_insert_with(|| Element::new("instance_attributes")).push(pair);
         }
@@ -150,7 +150,7 @@ pub(super) fn group(cursor: &mut Cursor<'_>) -> Result<Definition, SyntaxError> 
             return Err(cursor.fail(format!("child {word} listed more than once in group {id}")));
         }
         members.push(word.to_owned());
-        cursor.next();
+        cursor.take();
     }
     container_lists(cursor, &mut element)?;
     Ok(Definition::Object { element, members })

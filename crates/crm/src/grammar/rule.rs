@@ -46,7 +46,7 @@ pub fn rule(cursor: &mut Cursor<'_>) -> Result<Element, SyntaxError> {
         None => rule.set("score", "INFINITY"),
     }
     if score.is_some() {
-        cursor.next();
+        cursor.take();
     }
     let mut joined_by: Option<&str> = None;
     loop {
@@ -62,7 +62,7 @@ pub fn rule(cursor: &mut Cursor<'_>) -> Result<Element, SyntaxError> {
             return Err(cursor.fail(format!("Mixing bool ops not allowed: {before} != {operator}")));
         }
         joined_by = Some(operator);
-        cursor.next();
+        cursor.take();
     }
     if joined_by == Some("or") {
         rule.set("boolean-op", "or");
@@ -173,7 +173,7 @@ fn date_pairs<'a>(cursor: &mut Cursor<'a>, also: &[&str]) -> Vec<(&'a str, &'a s
             break;
         }
         pairs.push((name, value));
-        cursor.next();
+        cursor.take();
     }
     pairs
 }

@@ -37,12 +37,12 @@ pub fn resources(cursor: &mut Cursor<'_>, qualifier: &str) -> Result<Resources, 
             ")" | "]" => return Err(cursor.fail("Unmatched closing bracket")),
             "_rsc_set_" => {
                 forced = true;
-                cursor.next();
+                cursor.take();
             }
             _ if word.contains('=') => break,
             _ => {
                 items.push(Item::Plain(member(word)));
-                cursor.next();
+                cursor.take();
             }
         }
     }
@@ -84,7 +84,7 @@ pub fn resources(cursor: &mut Cursor<'_>, qualifier: &str) -> Result<Resources, 
 
 /// Reads `( … )` or `[ … ]`.
 fn bracket(cursor: &mut Cursor<'_>, qualifier: &str) -> Result<Element, SyntaxError> {
-    let one_is_enough = cursor.next() == Some("[");
+    let one_is_enough = cursor.take() == Some("[");
     let closing = if one_is_enough { "]" } else { ")" };
     let mut members: Vec<Member> = Vec::new();
     let mut attrs: Vec<(&str, &str)> = Vec::new();
@@ -107,12 +107,12 @@ fn bracket(cursor: &mut Cursor<'_>, qualifier: &str) -> Result<Element, SyntaxEr
                 None => members.push(member(word)),
             },
         }
-        cursor.next();
+        cursor.take();
     }
     if members.is_empty() {
         return Err(cursor.fail("Empty resource set"));
     }
-    cursor.next();
+    cursor.take();
     for (name, implied) in [("require-all", one_is_enough), ("sequential", true)] {
         if implied && !attrs.iter().any(|(given, _)| *given == name) {
             attrs.push((name, "false"));

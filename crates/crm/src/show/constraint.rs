@@ -124,7 +124,6 @@ fn member(element: &Element, resource: &str, qualifier: &str, instance: &str) ->
 /// The sets of a constraint; `qualifier` is `role` or `action`.
 fn sets(element: &Element, qualifier: &str) -> String {
     let mut parts: Vec<String> = Vec::new();
-    let mut plain = 0;
     for set in element.children_named("resource_set") {
         let members: Vec<String> = set
             .children()
@@ -143,16 +142,15 @@ fn sets(element: &Element, qualifier: &str) -> String {
         } else if one_is_enough {
             parts.push(format!("[ {} sequential=true ]", members.join(" ")));
         } else {
-            plain += members.len();
             parts.push(members.join(" "));
         }
     }
-    if plain == 2 && parts.iter().all(|part| !part.contains([' ', '(']))
-        || parts.len() == 1 && plain == 2
-    {
-        parts.insert(0, "_rsc_set_".into());
+    let text = parts.join(" ");
+    // Two bare words would be read as the simple form.
+    if text.split(' ').count() == 2 && !text.contains(['(', '[']) {
+        return format!("_rsc_set_ {text}");
     }
-    parts.join(" ")
+    text
 }
 
 pub(super) fn colocation(element: &Element) -> Option<String> {
