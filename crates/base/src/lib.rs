@@ -2,6 +2,7 @@
 //! facade. No policy, no I/O; every other crate may use this one, and it uses none of them.
 
 pub mod applet;
+pub mod dates;
 pub mod exit;
 pub mod interval;
 pub mod log;

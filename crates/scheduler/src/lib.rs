@@ -1,1 +1,107 @@
-//! from cluster state to a transition graph.
+//! From the state of a cluster to a transition: a function of a CIB and the time.
+//!
+//! The pipeline, one module (or folder) a stage:
+//!
+//! 1. [`upgrade`]: old syntax becomes new syntax.
+//! 2. [`unpack`], [`resource`], [`bundle`], [`options`]: the configuration becomes the [`model`].
+//! 3. [`state`], [`history`], [`operation`], [`failcount`]: the status section says what runs where.
+//! 4. [`constraints`]: what resources want of nodes and of each other.
+//! 5. [`placement`]: every resource gets a node (or none) and a role.
+//! 6. [`actions`] on top of [`obtain`]: what has to be done to get there.
+//! 7. [`orderings`]: what has to wait for what, and what that makes impossible or necessary.
+//! 8. [`graph`]: the transition as XML and as dot; [`summary`] says it to people.
+//!
+//! [`present`] shows a state, [`simulate`] executes a transition on paper. Ids are small integers
+//! ([`ids`]); nothing here does I/O or looks at a clock. The rules are those of
+//! `spec/scheduler*.md`, to the letter: action ids, their order and the order of inputs are part of
+//! the result. A first change you could make here: another line in [`present`].
+
+pub mod action;
+pub mod constraints;
+pub mod digest;
+pub mod ids;
+pub mod model;
+pub mod options;
+pub mod present;
+pub mod rules;
+pub mod score;
+pub mod text;
+pub mod upgrade;
+
+mod bundle;
+mod failcount;
+mod history;
+mod obtain;
+mod operation;
+mod resource;
+mod state;
+mod unpack;
+
+use std::sync::Arc;
+
+use xml::Element;
+
+pub use model::Sched;
+
+/// How to look at an input.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Input {
+    /// Effective time, seconds since the epoch.
+    pub now: i64,
+    /// Seconds east of UTC, for times without offset.
+    pub local_offset: i32,
+    /// The input comes from a file whose secrets may be masked.
+    pub sanitized: bool,
+    /// Collect score lines.
+    pub show_scores: bool,
+    /// Collect utilization lines.
+    pub show_utilization: bool,
+}
+
+/// The highest feature set whose inputs are understood.
+pub const FEATURE_SET: &str = "3.20.5";
+
+/// Reads a CIB: configuration and status, up to and including the state of every resource. This is
+/// what status displays need.
+pub fn status(cib: &Arc<Element>, input: Input) -> Sched {
+    let mut sched = Sched {
+        cib: upgrade::upgrade(cib),
+        now: input.now,
+        local_offset: input.local_offset,
+        sanitized: input.sanitized,
+        show_scores: input.show_scores,
+        show_utilization: input.show_utilization,
+        ..Sched::default()
+    };
+    let feature_set = cib.get("crm_feature_set").unwrap_or("");
+    if text::compare_versions(FEATURE_SET, feature_set).is_lt() {
+        let text = format!(
+            "Can't process CIB with feature set '{feature_set}' greater than our own '{FEATURE_SET}'"
+        );
+        sched.say(model::Severity::ConfigError, "cluster_status", text);
+        return sched;
+    }
+    sched.unpack_configuration();
+    sched.unpack_status();
+    sched.count_instances();
+    sched.have_status = true;
+    sched
+}
+
+impl Sched {
+    fn count_instances(&mut self) {
+        let (mut instances, mut disabled, mut blocked) = (0, 0, 0);
+        for top in &self.top {
+            for leaf in self.leaves(*top) {
+                let r = &self.rscs[leaf];
+                if r.removed && r.orig_role == model::Role::Stopped {
+                    continue;
+                }
+                instances += 1;
+                disabled += usize::from(self.is_disabled(leaf));
+                blocked += usize::from(r.blocked);
+            }
+        }
+        (self.instances, self.disabled, self.blocked) = (instances, disabled, blocked);
+    }
+}
