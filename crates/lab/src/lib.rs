@@ -1,8 +1,33 @@
-//! hosts in namespaces, the demo, interop tests.
+//! Hosts in namespaces on one machine: the demo, and the acceptance tests that walk through the
+//! handbook. Nothing but this executable is needed, not even root where user namespaces are allowed.
+//!
+//! Start reading at [`lab`] (what a lab can do), then [`sandbox`] (how nothing is left behind).
+
+pub mod acceptance;
+pub mod client;
+pub mod demo;
+pub mod lab;
+pub mod netlink;
+pub mod root;
+pub mod sandbox;
+pub mod timeline;
+
+mod control;
 
 use base::Applet;
 
 /// The commands this crate contributes to the `quorate` executable.
 pub fn applets() -> Vec<Applet> {
-    Vec::new()
+    [
+        ("demo", control::demo as fn(&[String]) -> i32),
+        ("acceptance", control::acceptance),
+        ("lab", control::lab),
+        ("lab-sandbox", control::sandbox),
+        ("lab-director", control::director),
+        ("lab-host", control::host),
+        ("lab-init", control::init),
+        ("lab-exec", control::exec),
+    ]
+    .map(|(name, run)| Applet { name, dir: "", run })
+    .to_vec()
 }
