@@ -269,6 +269,12 @@ impl Client {
         }
     }
 
+    /// Waits until an event is there or the server is gone (true), or until the deadline.
+    pub fn wait_readable(&mut self, deadline: Option<Instant>) -> io::Result<bool> {
+        let left = deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
+        Ok(poll_two(self.fd(), self.stream.as_fd(), left.unwrap_or(SLICE)))
+    }
+
     /// Takes the byte that belongs to an event. It is sent after the event, so it may be on its
     /// way still; a server that died between the two owes it forever, hence the hang-up check.
     fn take_wakeup(&mut self) {
@@ -349,9 +355,9 @@ fn poll(fd: impl AsFd, flags: PollFlags, timeout: Duration) -> Polled {
     Polled { hung_up: done.is_ok() && fds[0].revents().intersects(gone) }
 }
 
-fn poll_two(a: BorrowedFd<'_>, b: BorrowedFd<'_>, timeout: Duration) {
+/// Waits for either of two sockets; whatever woke us, the caller looks at both.
+fn poll_two(a: BorrowedFd<'_>, b: BorrowedFd<'_>, timeout: Duration) -> bool {
     let flags = PollFlags::IN;
     let mut fds = [PollFd::from_borrowed_fd(a, flags), PollFd::from_borrowed_fd(b, flags)];
-    // Whatever woke us, the caller looks at both.
-    let _ = rustix::event::poll(&mut fds, Some(&timespec(timeout)));
+    rustix::event::poll(&mut fds, Some(&timespec(timeout))).is_ok_and(|ready| ready > 0)
 }

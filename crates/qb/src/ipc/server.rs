@@ -504,7 +504,7 @@ impl Server {
                     // No more bytes than requests are taken in a turn, so that a byte remains for
                     // every request that remains (each is written before its byte).
                     let mut bytes = [0u8; REQUESTS_PER_TURN];
-                    let reading = !(open.stats.flow_control_state != 0);
+                    let reading = open.stats.flow_control_state == 0;
                     if reading {
                         match rustix::net::recv(&conn.stream, &mut bytes, RecvFlags::DONTWAIT) {
                             Ok((0, _)) => conn.hung_up = true,

@@ -70,6 +70,7 @@ mod tests {
         let lp = Loop::new().unwrap();
         for (script, end) in [("exit 7", ChildExit::Code(7)), ("kill -9 $$", ChildExit::Signal(9))]
         {
+            #[expect(clippy::zombie_processes, reason = "reaped by try_reap below")]
             let child = Command::new("sh").args(["-c", script]).spawn().unwrap();
             let watch = ChildWatch::new(child.id()).unwrap();
             lp.add(&watch, Token(1), Interest::READ).unwrap();
