@@ -75,10 +75,11 @@ exit_codes! {
     Expired = 110, "EXPIRED", "Requested item has expired";
     NotYetInEffect = 111, "NOT_YET_IN_EFFECT", "Requested item is not yet in effect";
     Indeterminate = 112, "INDETERMINATE", "Could not determine status";
-    Unsatisfied = 113, "UNSATISFIED", "Requested item does not satisfy constraints";
+    Unsatisfied = 113, "UNSATISFIED", "Not applicable under current conditions";
+    NoDc = 114, "NO_DC", "DC is not yet elected";
     Timeout = 124, "TIMEOUT", "Timeout occurred";
-    Degraded = 190, "DEGRADED", "Service is active but more likely to fail soon";
-    DegradedPromoted = 191, "DEGRADED_PROMOTED", "Service is promoted but more likely to fail soon";
+    Degraded = 190, "DEGRADED", "Service is active but might fail soon";
+    DegradedPromoted = 191, "DEGRADED_PROMOTED", "Service is promoted but might fail soon";
     NoStatus = 193, "NONE", "No exit status available";
 }
 
