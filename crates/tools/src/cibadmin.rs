@@ -112,8 +112,8 @@ fn work(parsed: &Parsed, out: &mut Out) -> Result<CrmExit, Fail> {
         return Err(Fail::usage("Please supply XML to process with -X, -x, or -p"));
     }
     match (command, &input) {
-        ("md5-sum", Some(element)) => return Ok(digest(out, &cib::digest::on_disk(element))),
-        ("md5-sum-versioned", Some(element)) => return Ok(digest(out, &cib::digest::versioned(element))),
+        ("md5-sum", Some(element)) => return Ok(digest(out, &cib::digest::v1(element))),
+        ("md5-sum-versioned", Some(element)) => return Ok(digest(out, &cib::digest::for_feature_set(element, cib::FEATURE_SET))),
         _ => {}
     }
     let mut options = 0;

@@ -242,7 +242,6 @@ fn complain(out: &mut Out, section: &Section, selector: &Selector, trouble: Trou
         Trouble::Cib(rc) => {
             if rc == Rc::EACCES
                 && let (Some(value), Some(name)) = (value, &selector.name)
-                && source::can_read_as_user(section.name())
             {
                 let set = selector.set.as_deref().unwrap_or("<null>");
                 out.err(&format!("Error setting {name}={value} (section={}, set={set}): {rc}", section.name()));

@@ -6,14 +6,40 @@
 
 use base::Applet;
 
+pub mod attrd;
+pub mod attrd_updater;
+pub mod cibadmin;
+pub mod clock;
+pub mod controller;
+pub mod crm_attribute;
 pub mod crm_error;
+pub mod crm_node;
+pub mod crm_resource;
+pub mod crmadmin;
+pub mod file_cib;
+pub mod ipc;
+pub mod launcher;
 pub mod logging;
+pub mod nodes;
+pub mod nvpairs;
 pub mod options;
 pub mod output;
 pub mod rc;
+pub mod source;
+pub mod wrappers;
 
 /// The commands this crate contributes to the `quorate` executable.
 pub fn applets() -> Vec<Applet> {
     let sbin = |name, run| Applet { name, dir: "sbin", run };
-    vec![sbin("crm_error", crm_error::main)]
+    vec![
+        sbin("attrd_updater", attrd_updater::main),
+        sbin("cibadmin", cibadmin::main),
+        sbin("crm_attribute", crm_attribute::main),
+        sbin("crm_error", crm_error::main),
+        sbin("crm_failcount", wrappers::failcount),
+        sbin("crm_master", wrappers::master),
+        sbin("crm_node", crm_node::main),
+        sbin("crm_standby", wrappers::standby),
+        sbin("crmadmin", crmadmin::main),
+    ]
 }
