@@ -76,7 +76,8 @@ fn work(parsed: &Parsed, out: &mut Out) -> Result<CrmExit, Fail> {
             }
             let info = open()?.node_info(&[("id", argument)]).map_err(performing)?;
             let Some(name) = info.name else {
-                return Err(Fail::new(CrmExit::Nohost, "error: Node is not known to cluster"));
+                out.err("Node is not known to cluster");
+                return Err(Fail::silent(CrmExit::Nohost));
             };
             out.line(&name);
             out.xml(|| Element::new("node-info").with("nodeid", argument).with("uname", name.as_str()));
