@@ -37,7 +37,10 @@ pub struct Update<'a> {
 const TIMEOUT: Duration = Duration::from_secs(30);
 
 fn op(task: &str) -> Element {
-    Element::new("create_attrd_op").with("t", "attrd").with("src", "attrd_updater").with("task", task)
+    Element::new("create_attrd_op")
+        .with("t", "attrd")
+        .with("src", "attrd_updater")
+        .with("task", task)
 }
 
 fn send(message: &Element) -> Result<Element, Rc> {
@@ -119,6 +122,9 @@ pub fn query(name: &str, node: Option<&str>) -> Result<Option<Vec<(String, Optio
     }
     let text = |node: &Element, attr: &str| node.get(attr).map(str::to_owned);
     Ok(Some(
-        answer.children().filter_map(|node| Some((text(node, "attr_host")?, text(node, "attr_value")))).collect(),
+        answer
+            .children()
+            .filter_map(|node| Some((text(node, "attr_host")?, text(node, "attr_value"))))
+            .collect(),
     ))
 }

@@ -20,20 +20,67 @@ const TABLE: Table = Table {
     ],
     options: &[
         value("name", 'n', "NAME", "required", "The attribute's name"),
-        value("pattern", 'P', "PATTERN", "required", "Operate on all attributes matching this pattern (with -B, -D, -U, -Y)"),
-        value("update", 'U', "VALUE", "command", "Update the attribute's value; if it changes it is written to the CIB, too"),
-        value("update-both", 'B', "VALUE", "command", "Update the attribute's value and its dampening (needs -d)"),
+        value(
+            "pattern",
+            'P',
+            "PATTERN",
+            "required",
+            "Operate on all attributes matching this pattern (with -B, -D, -U, -Y)",
+        ),
+        value(
+            "update",
+            'U',
+            "VALUE",
+            "command",
+            "Update the attribute's value; if it changes it is written to the CIB, too",
+        ),
+        value(
+            "update-both",
+            'B',
+            "VALUE",
+            "command",
+            "Update the attribute's value and its dampening (needs -d)",
+        ),
         flag("update-delay", 'Y', "command", "Update the attribute's dampening (needs -d)"),
         flag("query", 'Q', "command", "Query the attribute's value"),
         flag("delete", 'D', "command", "Unset the attribute"),
         flag("refresh", 'R', "command", "(Advanced) Have all current values written to the CIB"),
-        value("delay", 'd', "SECONDS", "additional", "The time to wait (dampening) for further changes before writing to the CIB"),
-        value("set", 's', "SET", "additional", "(Advanced) The attribute set in which to place the value"),
-        value("node", 'N', "NODE", "additional", "Set the attribute for this node (instead of the local one)"),
+        value(
+            "delay",
+            'd',
+            "SECONDS",
+            "additional",
+            "The time to wait (dampening) for further changes before writing to the CIB",
+        ),
+        value(
+            "set",
+            's',
+            "SET",
+            "additional",
+            "(Advanced) The attribute set in which to place the value",
+        ),
+        value(
+            "node",
+            'N',
+            "NODE",
+            "additional",
+            "Set the attribute for this node (instead of the local one)",
+        ),
         flag("all", 'A', "additional", "Show values of the attribute for all nodes (query only)"),
         value("lifetime", 'l', "SECTION", "additional", "Ignored"),
-        flag("private", 'p', "additional", "If this creates the attribute: never write it to the CIB"),
-        value("wait", 'W', "UNTIL", "additional", "Wait until the change took effect: no (default), local, cluster"),
+        flag(
+            "private",
+            'p',
+            "additional",
+            "If this creates the attribute: never write it to the CIB",
+        ),
+        value(
+            "wait",
+            'W',
+            "UNTIL",
+            "additional",
+            "Wait until the change took effect: no (default), local, cluster",
+        ),
         flag("utilization", 'z', "additional", "The attribute is a utilization attribute"),
         flag("quiet", 'q', "", "Ignored"),
         old("section", 'S', "lifetime", Arg::Yes("")),
@@ -48,12 +95,9 @@ pub fn main(args: &[String]) -> i32 {
 }
 
 fn work(parsed: &Parsed, out: &mut Out) -> Result<CrmExit, Fail> {
-    let command = parsed
-        .items
-        .iter()
-        .rev()
-        .map(|item| item.name)
-        .find(|name| matches!(*name, "update" | "update-both" | "update-delay" | "query" | "delete" | "refresh"));
+    let command = parsed.items.iter().rev().map(|item| item.name).find(|name| {
+        matches!(*name, "update" | "update-both" | "update-delay" | "query" | "delete" | "refresh")
+    });
     let command = command.unwrap_or("query");
     let (name, pattern) = (parsed.value("name"), parsed.value("pattern"));
     if command != "refresh" && name.is_none() && (pattern.is_none() || command == "query") {
@@ -81,7 +125,8 @@ fn work(parsed: &Parsed, out: &mut Out) -> Result<CrmExit, Fail> {
     };
     // The manager fills in the local node for an attribute without one; an agent's environment
     // may know better (inside a container).
-    let from_environment = std::env::var("OCF_RESKEY_CRM_meta_on_node").ok().filter(|name| !name.is_empty());
+    let from_environment =
+        std::env::var("OCF_RESKEY_CRM_meta_on_node").ok().filter(|name| !name.is_empty());
     let change = Update {
         name: name.filter(|_| pattern.is_none()),
         pattern,
@@ -99,7 +144,8 @@ fn work(parsed: &Parsed, out: &mut Out) -> Result<CrmExit, Fail> {
         wait: parsed.value("wait").filter(|wait| *wait != "no"),
         remote: false,
     };
-    attrd::update(&change).map_err(|rc| could_not("update", name.or(pattern).unwrap_or(""), value, rc))?;
+    attrd::update(&change)
+        .map_err(|rc| could_not("update", name.or(pattern).unwrap_or(""), value, rc))?;
     Ok(CrmExit::Ok)
 }
 
@@ -111,8 +157,9 @@ fn could_not(what: &str, name: &str, value: Option<&str>, rc: Rc) -> Fail {
 fn query(name: &str, node: Option<&str>, all: bool, out: &mut Out) -> Result<CrmExit, Fail> {
     // A query that names no node is about the local one, unless --all widens it.
     let host = if all { None } else { Some(node.unwrap_or("localhost")) };
-    let answer = attrd::query(name, host)
-        .map_err(|rc| Fail::new(rc.exit(), format!("Could not query value of {name}: {rc} ({})", rc.0)))?;
+    let answer = attrd::query(name, host).map_err(|rc| {
+        Fail::new(rc.exit(), format!("Could not query value of {name}: {rc} ({})", rc.0))
+    })?;
     let Some(values) = answer else {
         return Err(Fail::new(
             CrmExit::Config,
@@ -122,7 +169,12 @@ fn query(name: &str, node: Option<&str>, all: bool, out: &mut Out) -> Result<Crm
     for (host, value) in values {
         let value = value.unwrap_or_default();
         out.line(&format!("name=\"{name}\" host=\"{host}\" value=\"{value}\""));
-        out.xml(|| Element::new("attribute").with("name", name).with("value", value.as_str()).with("host", host.as_str()));
+        out.xml(|| {
+            Element::new("attribute")
+                .with("name", name)
+                .with("value", value.as_str())
+                .with("host", host.as_str())
+        });
     }
     Ok(CrmExit::Ok)
 }

@@ -12,8 +12,19 @@ use crate::rc::Rc;
 use crate::source::{self, Call, Source, call};
 
 const SCOPES: &[&str] = &[
-    "all", "configuration", "nodes", "resources", "constraints", "crm_config", "rsc_defaults", "op_defaults", "acls",
-    "fencing-topology", "tags", "alerts", "status",
+    "all",
+    "configuration",
+    "nodes",
+    "resources",
+    "constraints",
+    "crm_config",
+    "rsc_defaults",
+    "op_defaults",
+    "acls",
+    "fencing-topology",
+    "tags",
+    "alerts",
+    "status",
 ];
 
 const TABLE: Table = Table {
@@ -27,29 +38,88 @@ const TABLE: Table = Table {
         flag("erase", 'E', "commands", "Erase the contents of the whole CIB"),
         flag("bump", 'B', "commands", "Increase the CIB's epoch value by 1"),
         flag("create", 'C', "commands", "Create an object in the CIB (fails if it exists already)"),
-        flag("modify", 'M', "commands", "Find an object in the CIB and update it (fails if it is missing unless -c is given)"),
+        flag(
+            "modify",
+            'M',
+            "commands",
+            "Find an object in the CIB and update it (fails if it is missing unless -c is given)",
+        ),
         flag("patch", 'P', "commands", "Apply an XML diff (see crm_diff(8))"),
         flag("replace", 'R', "commands", "Replace an object in the CIB with all its children"),
-        flag("delete", 'D', "commands", "Delete the first object whose name and given attributes all match, for example <op id=\"rsc1_op1\" name=\"monitor\"/>"),
-        flag("delete-all", 'd', "commands", "With --xpath: delete all matching objects instead of just the first"),
+        flag(
+            "delete",
+            'D',
+            "commands",
+            "Delete the first object whose name and given attributes all match, for example <op id=\"rsc1_op1\" name=\"monitor\"/>",
+        ),
+        flag(
+            "delete-all",
+            'd',
+            "commands",
+            "With --xpath: delete all matching objects instead of just the first",
+        ),
         maybe("empty", 'a', "SCHEMA", "commands", "Print an empty CIB"),
         flag("md5-sum", '5', "commands", "Calculate the digest of XML as it is stored on disk"),
-        flag("md5-sum-versioned", '6', "commands", "Calculate the digest of XML as it is used on the wire"),
-        maybe("show-access", 'S', "MODE", "commands", "With -Q and -U: mark what the user may read and write, as color (default for a terminal), text, namespace or auto"),
+        flag(
+            "md5-sum-versioned",
+            '6',
+            "commands",
+            "Calculate the digest of XML as it is used on the wire",
+        ),
+        maybe(
+            "show-access",
+            'S',
+            "MODE",
+            "commands",
+            "With -Q and -U: mark what the user may read and write, as color (default for a terminal), text, namespace or auto",
+        ),
         value("xml-text", 'X', "XML", "data", "Take XML from this text"),
         value("xml-file", 'x', "FILE", "data", "Take XML from this file"),
         flag("xml-pipe", 'p', "data", "Take XML from stdin"),
         flag("force", 'f', "additional", "Force the action to be performed"),
-        value("timeout", 't', "SECONDS", "additional", "Time to wait before declaring the operation failed"),
-        value("user", 'U', "USER", "additional", "Run the command with permissions of this user (root and hacluster only)"),
+        value(
+            "timeout",
+            't',
+            "SECONDS",
+            "additional",
+            "Time to wait before declaring the operation failed",
+        ),
+        value(
+            "user",
+            'U',
+            "USER",
+            "additional",
+            "Run the command with permissions of this user (root and hacluster only)",
+        ),
         flag("sync-call", 's', "additional", "Wait for the call to complete before returning"),
         flag("local", 'l', "additional", "Command takes effect locally (queries only)"),
-        value("scope", 'o', "SECTION", "additional", "Limit the operation to a section: configuration, nodes, resources, constraints, crm_config, rsc_defaults, op_defaults, acls, fencing-topology, tags, alerts, status"),
+        value(
+            "scope",
+            'o',
+            "SECTION",
+            "additional",
+            "Limit the operation to a section: configuration, nodes, resources, constraints, crm_config, rsc_defaults, op_defaults, acls, fencing-topology, tags, alerts, status",
+        ),
         value("xpath", 'A', "XPATH", "additional", "An XPath to use instead of --scope"),
         flag("node-path", 'e', "additional", "With --xpath: print the paths of the matches"),
-        flag("allow-create", 'c', "additional", "(Advanced) Allow the target of --modify to be created"),
-        flag("no-children", 'n', "additional", "(Advanced) When querying an object, leave its children out"),
-        flag("score", ' ', "additional", "Treat NAME++ and NAME+=N in attribute values as arithmetic on the old value"),
+        flag(
+            "allow-create",
+            'c',
+            "additional",
+            "(Advanced) Allow the target of --modify to be created",
+        ),
+        flag(
+            "no-children",
+            'n',
+            "additional",
+            "(Advanced) When querying an object, leave its children out",
+        ),
+        flag(
+            "score",
+            ' ',
+            "additional",
+            "Treat NAME++ and NAME+=N in attribute values as arithmetic on the old value",
+        ),
         value("node", 'N', "NODE", "additional", "(Advanced) Send the command to this host"),
         old("force-quorum", ' ', "force", Arg::No),
         old("extended-version", '!', "version", Arg::No),
@@ -67,12 +137,25 @@ pub fn main(args: &[String]) -> i32 {
 }
 
 const COMMANDS: &[&str] = &[
-    "upgrade", "query", "erase", "bump", "create", "modify", "patch", "replace", "delete", "delete-all", "empty",
-    "md5-sum", "md5-sum-versioned",
+    "upgrade",
+    "query",
+    "erase",
+    "bump",
+    "create",
+    "modify",
+    "patch",
+    "replace",
+    "delete",
+    "delete-all",
+    "empty",
+    "md5-sum",
+    "md5-sum-versioned",
 ];
 
 fn work(parsed: &Parsed, out: &mut Out) -> Result<CrmExit, Fail> {
-    let Some(command) = parsed.items.iter().rev().map(|item| item.name).find(|name| COMMANDS.contains(name)) else {
+    let Some(command) =
+        parsed.items.iter().rev().map(|item| item.name).find(|name| COMMANDS.contains(name))
+    else {
         return Err(Fail::usage("Must specify a command option"));
     };
     if !parsed.rest.is_empty() {
@@ -101,19 +184,25 @@ fn work(parsed: &Parsed, out: &mut Out) -> Result<CrmExit, Fail> {
     if command == "empty" {
         return empty(parsed, out);
     }
-    let needs_data = matches!(command, "create" | "modify" | "patch" | "replace" | "md5-sum" | "md5-sum-versioned")
-        || command == "delete" && !deletes_by_xpath;
-    let input = if needs_data || parsed.has("xml-text") || parsed.has("xml-file") || parsed.has("xml-pipe") {
-        data::read(parsed, &out_errors(command))?
-    } else {
-        None
-    };
+    let needs_data = matches!(
+        command,
+        "create" | "modify" | "patch" | "replace" | "md5-sum" | "md5-sum-versioned"
+    ) || command == "delete" && !deletes_by_xpath;
+    let input =
+        if needs_data || parsed.has("xml-text") || parsed.has("xml-file") || parsed.has("xml-pipe")
+        {
+            data::read(parsed, &out_errors(command))?
+        } else {
+            None
+        };
     if needs_data && input.is_none() {
         return Err(Fail::usage("Please supply XML to process with -X, -x, or -p"));
     }
     match (command, &input) {
         ("md5-sum", Some(element)) => return Ok(digest(out, &cib::digest::v1(element))),
-        ("md5-sum-versioned", Some(element)) => return Ok(digest(out, &cib::digest::for_feature_set(element, cib::FEATURE_SET))),
+        ("md5-sum-versioned", Some(element)) => {
+            return Ok(digest(out, &cib::digest::for_feature_set(element, cib::FEATURE_SET)));
+        }
         _ => {}
     }
     let mut options = 0;
@@ -138,8 +227,11 @@ fn work(parsed: &Parsed, out: &mut Out) -> Result<CrmExit, Fail> {
         options |= call::VERBOSE;
     }
     let user = parsed.value("user").map(str::to_owned);
-    let mut source = Source::open(&source::Wish { tool: "cibadmin", user, writes: command != "query" })
-        .map_err(|rc| Fail::new(rc.exit(), format!("Could not connect to the CIB API: {rc}")))?;
+    let mut source =
+        Source::open(&source::Wish { tool: "cibadmin", user, writes: command != "query" })
+            .map_err(|rc| {
+                Fail::new(rc.exit(), format!("Could not connect to the CIB API: {rc}"))
+            })?;
     let op = match command {
         "upgrade" => "cib_upgrade",
         "query" => "cib_query",
@@ -162,7 +254,13 @@ fn work(parsed: &Parsed, out: &mut Out) -> Result<CrmExit, Fail> {
     }
     let section = xpath.clone().or(scope.filter(|scope| scope != "all"));
     let answer = source
-        .call(&Call { op, section: section.as_deref(), data: input.as_ref(), options, host: parsed.value("node") })
+        .call(&Call {
+            op,
+            section: section.as_deref(),
+            data: input.as_ref(),
+            options,
+            host: parsed.value("node"),
+        })
         .map_err(|rc| failed(out, rc, None))?;
     if answer.rc != Rc::OK {
         // A schema that is the newest already is as good as an upgrade.
@@ -209,8 +307,9 @@ fn digest(out: &mut Out, hash: &str) -> CrmExit {
 
 fn empty(parsed: &Parsed, out: &mut Out) -> Result<CrmExit, Fail> {
     let schema = parsed.value("empty");
-    let document = source::empty_cib(schema)
-        .ok_or_else(|| Fail::new(CrmExit::Config, format!("Unknown schema '{}'", schema.unwrap_or(""))))?;
+    let document = source::empty_cib(schema).ok_or_else(|| {
+        Fail::new(CrmExit::Config, format!("Unknown schema '{}'", schema.unwrap_or("")))
+    })?;
     let text = document.to_pretty();
     out.text(&text);
     out.xml(|| text_element("output", &text));

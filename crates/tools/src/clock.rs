@@ -6,7 +6,9 @@ use jiff::{Timestamp, tz::TimeZone};
 
 /// Seconds since 1970.
 pub fn now() -> i64 {
-    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| i64::try_from(since.as_secs()).unwrap_or(i64::MAX))
+    SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .map_or(0, |since| i64::try_from(since.as_secs()).unwrap_or(i64::MAX))
 }
 
 fn zoned(epoch: i64) -> Option<jiff::Zoned> {
@@ -15,7 +17,8 @@ fn zoned(epoch: i64) -> Option<jiff::Zoned> {
 
 /// The C library's `ctime` layout in local time: `Sat Nov 21 00:46:14 2026`.
 pub fn ctime(epoch: i64) -> String {
-    zoned(epoch).map_or_else(|| epoch.to_string(), |time| time.strftime("%a %b %e %H:%M:%S %Y").to_string())
+    zoned(epoch)
+        .map_or_else(|| epoch.to_string(), |time| time.strftime("%a %b %e %H:%M:%S %Y").to_string())
 }
 
 /// ISO layout in local time with the zone: `2026-11-21 00:18:30Z`, `… +01:00`.

@@ -38,7 +38,8 @@ impl Controller {
             .with("minor_version", "0")
             .with("client_name", tool)
             .with("client_uuid", pid);
-        let from = Envelope { task: "hello", to: "", host: None, tool, data: Some(options), attrs: &[] };
+        let from =
+            Envelope { task: "hello", to: "", host: None, tool, data: Some(options), attrs: &[] };
         let (mut hello, _) = from.build();
         hello.unset("crm_sys_to");
         connection.send(&hello)?;
@@ -54,7 +55,8 @@ impl Controller {
         data: Option<Element>,
         attrs: &[(&str, &str)],
     ) -> Result<String, Rc> {
-        let (message, reference) = Envelope { task, to, host, tool: self.tool, data, attrs }.build();
+        let (message, reference) =
+            Envelope { task, to, host, tool: self.tool, data, attrs }.build();
         self.connection.send(&message)?;
         Ok(reference)
     }
@@ -105,6 +107,9 @@ impl Controller {
         let answer = self.ask("list-nodes", "crmd", None, &[], Duration::from_secs(30))?;
         let Some(nodes) = payload(&answer) else { return Err(Rc(71)) };
         let text = |node: &Element, name: &str| node.get(name).unwrap_or("").to_owned();
-        Ok(nodes.children().map(|node| (text(node, "id"), text(node, "uname"), text(node, "in_ccm"))).collect())
+        Ok(nodes
+            .children()
+            .map(|node| (text(node, "id"), text(node, "uname"), text(node, "in_ccm")))
+            .collect())
     }
 }

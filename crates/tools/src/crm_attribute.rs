@@ -23,23 +23,99 @@ const TABLE: Table = Table {
         ("additional", "Additional options:"),
     ],
     options: &[
-        value("id", 'i', "XML_ID", "selections", "(Advanced) Operate on the attribute with this XML ID"),
-        value("name", 'n', "NAME", "selections", "Operate on the attribute or option of this name. Queries without it return all."),
-        value("pattern", 'P', "PATTERN", "selections", "Operate on all attributes whose name matches this pattern (with -G, or with -v/-D and a node)"),
-        maybe("promotion", 'p', "RESOURCE", "selections", "Operate on the promotion score of this resource (default: OCF_RESOURCE_INSTANCE); implies -l reboot"),
-        value("set-name", 's', "NAME", "selections", "(Advanced) Operate on the attribute within the set with this XML ID"),
-        maybe("list-options", 'L', "TYPE", "command", "List all available options of the given type: cluster"),
+        value(
+            "id",
+            'i',
+            "XML_ID",
+            "selections",
+            "(Advanced) Operate on the attribute with this XML ID",
+        ),
+        value(
+            "name",
+            'n',
+            "NAME",
+            "selections",
+            "Operate on the attribute or option of this name. Queries without it return all.",
+        ),
+        value(
+            "pattern",
+            'P',
+            "PATTERN",
+            "selections",
+            "Operate on all attributes whose name matches this pattern (with -G, or with -v/-D and a node)",
+        ),
+        maybe(
+            "promotion",
+            'p',
+            "RESOURCE",
+            "selections",
+            "Operate on the promotion score of this resource (default: OCF_RESOURCE_INSTANCE); implies -l reboot",
+        ),
+        value(
+            "set-name",
+            's',
+            "NAME",
+            "selections",
+            "(Advanced) Operate on the attribute within the set with this XML ID",
+        ),
+        maybe(
+            "list-options",
+            'L',
+            "TYPE",
+            "command",
+            "List all available options of the given type: cluster",
+        ),
         flag("delete", 'D', "command", "Delete the attribute or option"),
         flag("query", 'G', "command", "Query the current value (the default)"),
         value("update", 'v', "VALUE", "command", "Update the value of the attribute or option"),
-        flag("all", 'a', "additional", "With --list-options: include advanced and deprecated options"),
-        value("default", 'd', "VALUE", "additional", "(Advanced) Value to display if none is found in the configuration"),
-        value("lifetime", 'l', "LIFETIME", "additional", "Lifetime of the node attribute: reboot, forever"),
-        value("node", 'N', "NODE", "additional", "Operate on an attribute of this node (instead of a cluster option)"),
-        value("type", 't', "SECTION", "additional", "Part of the configuration: crm_config, rsc_defaults, op_defaults, tickets"),
-        value("wait", 'W', "UNTIL", "additional", "Wait for an attribute's change: no (default), local, cluster"),
+        flag(
+            "all",
+            'a',
+            "additional",
+            "With --list-options: include advanced and deprecated options",
+        ),
+        value(
+            "default",
+            'd',
+            "VALUE",
+            "additional",
+            "(Advanced) Value to display if none is found in the configuration",
+        ),
+        value(
+            "lifetime",
+            'l',
+            "LIFETIME",
+            "additional",
+            "Lifetime of the node attribute: reboot, forever",
+        ),
+        value(
+            "node",
+            'N',
+            "NODE",
+            "additional",
+            "Operate on an attribute of this node (instead of a cluster option)",
+        ),
+        value(
+            "type",
+            't',
+            "SECTION",
+            "additional",
+            "Part of the configuration: crm_config, rsc_defaults, op_defaults, tickets",
+        ),
+        value(
+            "wait",
+            'W',
+            "UNTIL",
+            "additional",
+            "Wait for an attribute's change: no (default), local, cluster",
+        ),
         flag("utilization", 'z', "additional", "Operate on a utilization attribute of the node"),
-        flag("score", ' ', "additional", "Treat NAME++ and NAME+=N in the value as arithmetic on the old value"),
+        flag(
+            "score",
+            ' ',
+            "additional",
+            "Treat NAME++ and NAME+=N in the value as arithmetic on the old value",
+        ),
         flag("quiet", 'q', "", "Print only the value"),
         old("attr-id", ' ', "id", Arg::Yes("")),
         old("attr-name", ' ', "name", Arg::Yes("")),
@@ -70,8 +146,12 @@ fn work(parsed: &Parsed, out: &mut Out) -> Result<CrmExit, Fail> {
     if parsed.has("list-options") {
         return list_options::run(parsed, out);
     }
-    let command =
-        parsed.items.iter().rev().map(|item| item.name).find(|name| matches!(*name, "delete" | "query" | "update"));
+    let command = parsed
+        .items
+        .iter()
+        .rev()
+        .map(|item| item.name)
+        .find(|name| matches!(*name, "delete" | "query" | "update"));
     let command = command.unwrap_or("query");
     let mut selector = Selector {
         name: parsed.value("name").map(str::to_owned),
@@ -82,7 +162,9 @@ fn work(parsed: &Parsed, out: &mut Out) -> Result<CrmExit, Fail> {
     let mut lifetime = parsed.value("lifetime").map(str::to_owned);
     if parsed.has("promotion") {
         let given = parsed.value("promotion").filter(|name| !name.is_empty()).map(str::to_owned);
-        let resource = given.or_else(|| std::env::var("OCF_RESOURCE_INSTANCE").ok().filter(|name| !name.is_empty()));
+        let resource = given.or_else(|| {
+            std::env::var("OCF_RESOURCE_INSTANCE").ok().filter(|name| !name.is_empty())
+        });
         let Some(resource) = resource else {
             return Err(Fail::usage(
                 "-p/--promotion must be called from an OCF resource agent or with a resource ID specified",
@@ -114,7 +196,8 @@ fn work(parsed: &Parsed, out: &mut Out) -> Result<CrmExit, Fail> {
             } else {
                 0
             };
-            if let (Section::Status { .. }, Some(node), true) = (&section, &node, source.is_live()) {
+            if let (Section::Status { .. }, Some(node), true) = (&section, &node, source.is_live())
+            {
                 return through_attrd(&selector, node, Some(value));
             }
             match nvpairs::set(&mut source, &section, &selector, value, options) {
@@ -123,7 +206,8 @@ fn work(parsed: &Parsed, out: &mut Out) -> Result<CrmExit, Fail> {
             }
         }
         _ => {
-            if let (Section::Status { .. }, Some(node), true) = (&section, &node, source.is_live()) {
+            if let (Section::Status { .. }, Some(node), true) = (&section, &node, source.is_live())
+            {
                 return through_attrd(&selector, node, None);
             }
             delete(out, &mut source, &section, &selector)
@@ -164,7 +248,10 @@ fn section_of(
             };
             let id = nodes::id_of(source, &name).map_err(performing)?;
             let Some(id) = id else {
-                return Err(Fail::new(CrmExit::Nosuch, format!("Could not map name={name} to a UUID")));
+                return Err(Fail::new(
+                    CrmExit::Nosuch,
+                    format!("Could not map name={name} to a UUID"),
+                ));
             };
             let section = if kind == "nodes" {
                 Section::Nodes { id, utilization: parsed.has("utilization") }
@@ -205,10 +292,20 @@ fn say(out: &mut Out, section: &Section, name: &str, value: &str) {
         // Two blanks after the scope: the layout scripts have known since 1.x.
         out.line(&format!("scope={}  name={name} value={value}", section.name()));
     }
-    out.xml(|| Element::new("attribute").with("name", name).with("value", value).with("scope", section.name()));
+    out.xml(|| {
+        Element::new("attribute")
+            .with("name", name)
+            .with("value", value)
+            .with("scope", section.name())
+    });
 }
 
-fn delete(out: &mut Out, source: &mut Source, section: &Section, selector: &Selector) -> Result<CrmExit, Fail> {
+fn delete(
+    out: &mut Out,
+    source: &mut Source,
+    section: &Section,
+    selector: &Selector,
+) -> Result<CrmExit, Fail> {
     match nvpairs::delete(source, section, selector) {
         Ok(found) => {
             for Found { id, name, .. } in found {
@@ -216,7 +313,10 @@ fn delete(out: &mut Out, source: &mut Source, section: &Section, selector: &Sele
                 let shown = if selector.id.is_some() { "(null)" } else { id.as_str() };
                 let kind = match section {
                     Section::Nodes { .. } | Section::Status { .. } => "attribute",
-                    Section::CrmConfig | Section::RscDefaults | Section::OpDefaults | Section::Tickets => "option",
+                    Section::CrmConfig
+                    | Section::RscDefaults
+                    | Section::OpDefaults
+                    | Section::Tickets => "option",
                 };
                 out.info(&format!("Deleted {} {kind}: id={shown} name={name}", section.name()));
             }
@@ -226,7 +326,13 @@ fn delete(out: &mut Out, source: &mut Source, section: &Section, selector: &Sele
     }
 }
 
-fn complain(out: &mut Out, section: &Section, selector: &Selector, trouble: Trouble, value: Option<&str>) -> Fail {
+fn complain(
+    out: &mut Out,
+    section: &Section,
+    selector: &Selector,
+    trouble: Trouble,
+    value: Option<&str>,
+) -> Fail {
     match trouble {
         Trouble::Several(found) => {
             let name = selector.name.as_deref().unwrap_or("<null>");
@@ -244,7 +350,10 @@ fn complain(out: &mut Out, section: &Section, selector: &Selector, trouble: Trou
                 && let (Some(value), Some(name)) = (value, &selector.name)
             {
                 let set = selector.set.as_deref().unwrap_or("<null>");
-                out.err(&format!("Error setting {name}={value} (section={}, set={set}): {rc}", section.name()));
+                out.err(&format!(
+                    "Error setting {name}={value} (section={}, set={set}): {rc}",
+                    section.name()
+                ));
             }
             performing(rc)
         }

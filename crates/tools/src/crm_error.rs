@@ -14,7 +14,12 @@ const TABLE: Table = Table {
     usage: "[OPTION…] [-- <rc>…]",
     groups: &[],
     options: &[
-        flag("name", 'n', "", "Show error's name with its description (useful for looking for sources of the error)"),
+        flag(
+            "name",
+            'n',
+            "",
+            "Show error's name with its description (useful for looking for sources of the error)",
+        ),
         flag("list", 'l', "", "Show all known errors (enabled by default if no rc is specified)"),
         flag("exit", 'X', "", "Interpret as exit code rather than legacy function return value"),
         flag("rc", 'r', "", "Interpret as return code rather than legacy function return value"),
@@ -42,7 +47,9 @@ fn describe(kind: Kind, code: i32) -> (String, String) {
     match kind {
         Kind::Exit => match CrmExit::from_code(code) {
             Some(exit) => (exit.symbol().to_owned(), exit.description().to_owned()),
-            None if (129..192).contains(&code) => ("CRM_EX_UNKNOWN".to_owned(), "Interrupted by signal".to_owned()),
+            None if (129..192).contains(&code) => {
+                ("CRM_EX_UNKNOWN".to_owned(), "Interrupted by signal".to_owned())
+            }
             None => ("CRM_EX_UNKNOWN".to_owned(), "Unknown exit status".to_owned()),
         },
         Kind::Rc => (Rc(code).name().to_owned(), Rc(code).text()),

@@ -17,12 +17,29 @@ const TABLE: Table = Table {
     groups: &[("commands", "Commands:"), ("additional", "Additional Options:")],
     options: &[
         flag("cluster-id", 'i', "commands", "Display this node's cluster id"),
-        flag("list", 'l', "commands", "Display all known members (past and present) of this cluster"),
+        flag(
+            "list",
+            'l',
+            "commands",
+            "Display all known members (past and present) of this cluster",
+        ),
         flag("name", 'n', "commands", "Display the name used by the cluster for this node"),
         flag("partition", 'p', "commands", "Display the members of this partition"),
         flag("quorum", 'q', "commands", "Display a 1 if our partition has quorum, 0 if not"),
-        value("name-for-id", 'N', "ID", "commands", "Display the name used by the cluster for the node with this id"),
-        value("remove", 'R', "NAME", "commands", "(Advanced) Remove the (stopped) node of this name from Pacemaker's configuration and caches; it must have been removed from the cluster layer before"),
+        value(
+            "name-for-id",
+            'N',
+            "ID",
+            "commands",
+            "Display the name used by the cluster for the node with this id",
+        ),
+        value(
+            "remove",
+            'R',
+            "NAME",
+            "commands",
+            "(Advanced) Remove the (stopped) node of this name from Pacemaker's configuration and caches; it must have been removed from the cluster layer before",
+        ),
         flag("force", 'f', "additional", "Do what would be refused otherwise"),
         old("corosync", 'C', "ignored", Arg::No),
         old("openais", 'A', "ignored", Arg::No),
@@ -44,7 +61,8 @@ fn performing(rc: Rc) -> Fail {
     Fail::new(rc.exit(), format!("error: {rc}"))
 }
 
-const COMMANDS: &[&str] = &["cluster-id", "list", "name", "partition", "quorum", "name-for-id", "remove"];
+const COMMANDS: &[&str] =
+    &["cluster-id", "list", "name", "partition", "quorum", "name-for-id", "remove"];
 
 fn work(parsed: &Parsed, out: &mut Out) -> Result<CrmExit, Fail> {
     let Some(command) = parsed.items.iter().rev().find(|item| COMMANDS.contains(&item.name)) else {
@@ -80,7 +98,9 @@ fn work(parsed: &Parsed, out: &mut Out) -> Result<CrmExit, Fail> {
                 return Err(Fail::silent(CrmExit::Nohost));
             };
             out.line(&name);
-            out.xml(|| Element::new("node-info").with("nodeid", argument).with("uname", name.as_str()));
+            out.xml(|| {
+                Element::new("node-info").with("nodeid", argument).with("uname", name.as_str())
+            });
         }
         "list" | "partition" => {
             let mut nodes = open()?.nodes().map_err(performing)?;
@@ -92,15 +112,20 @@ fn work(parsed: &Parsed, out: &mut Out) -> Result<CrmExit, Fail> {
                 out.xml(|| {
                     let mut list = Element::new("nodes");
                     for (id, name, state) in &nodes {
-                        let node = Element::new("node").with("id", id.as_str()).with("name", name.as_str());
+                        let node = Element::new("node")
+                            .with("id", id.as_str())
+                            .with("name", name.as_str());
                         list.push(node.with("state", state.as_str()));
                     }
                     list
                 });
             } else {
                 // Each name is followed by a blank, the last one too.
-                let line: String =
-                    nodes.iter().filter(|node| node.2 == "member").map(|node| format!("{} ", node.1)).collect();
+                let line: String = nodes
+                    .iter()
+                    .filter(|node| node.2 == "member")
+                    .map(|node| format!("{} ", node.1))
+                    .collect();
                 out.line(&line);
                 out.xml(|| {
                     let mut list = Element::new("nodes");
@@ -132,12 +157,13 @@ fn open() -> Result<Controller, Fail> {
 fn remove(name: &str) -> Result<(), Fail> {
     let by_id = name.parse::<u32>().is_ok();
     let wish = source::Wish { tool: "crm_node", user: None, writes: true };
-    let mut source =
-        Source::open(&wish).map_err(|rc| Fail::new(rc.exit(), format!("error: Could not connect to the CIB: {rc}")))?;
+    let mut source = Source::open(&wish)
+        .map_err(|rc| Fail::new(rc.exit(), format!("error: Could not connect to the CIB: {rc}")))?;
     let attr = if by_id { "id" } else { "uname" };
     for (section, tag) in [("nodes", "node"), ("status", "node_state")] {
         let data = Element::new(tag).with(attr, name);
-        let call = Call { op: "cib_delete", section: Some(section), data: Some(&data), ..Call::default() };
+        let call =
+            Call { op: "cib_delete", section: Some(section), data: Some(&data), ..Call::default() };
         let answer = source.call(&call).map_err(performing)?;
         if !matches!(answer.rc, Rc::OK | Rc::ENXIO) {
             return Err(performing(answer.rc));
@@ -146,10 +172,18 @@ fn remove(name: &str) -> Result<(), Fail> {
     crate::attrd::purge(name).map_err(performing)?;
     let attrs = [(attr, name)];
     for service in ["crmd", "pacemakerd", "stonith-ng"] {
-        let (message, _) =
-            Envelope { task: "rm_node_cache", to: service, host: None, tool: "crm_node", data: None, attrs: &attrs }
-                .build();
-        Connection::open(service).and_then(|mut daemon| daemon.send(&message)).map_err(performing)?;
+        let (message, _) = Envelope {
+            task: "rm_node_cache",
+            to: service,
+            host: None,
+            tool: "crm_node",
+            data: None,
+            attrs: &attrs,
+        }
+        .build();
+        Connection::open(service)
+            .and_then(|mut daemon| daemon.send(&message))
+            .map_err(performing)?;
     }
     Ok(())
 }

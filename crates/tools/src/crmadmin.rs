@@ -21,12 +21,45 @@ const TABLE: Table = Table {
     groups: &[("command", "Commands:"), ("additional", "Additional Options:")],
     options: &[
         value("status", 'S', "NODE", "command", "Display the state of this node's controller"),
-        flag("pacemakerd", 'P', "command", "Display the state of the local pacemakerd and its daemons"),
-        flag("dc_lookup", 'D', "command", "Display the name of the node that co-ordinates the cluster"),
-        maybe("nodes", 'N', "TYPE", "command", "Display all nodes, or those of these types (comma separated): all, cluster, guest, remote"),
-        value("timeout", 't', "TIMESPEC", "additional", "Time to wait before declaring the operation failed"),
-        flag("bash-export", 'B', "additional", "Display nodes as shell commands 'export NAME=ID' (with -N)"),
-        value("ipc-name", 'i', "NAME", "additional", "Name to use for ipc instead of 'crmadmin' (with -P)"),
+        flag(
+            "pacemakerd",
+            'P',
+            "command",
+            "Display the state of the local pacemakerd and its daemons",
+        ),
+        flag(
+            "dc_lookup",
+            'D',
+            "command",
+            "Display the name of the node that co-ordinates the cluster",
+        ),
+        maybe(
+            "nodes",
+            'N',
+            "TYPE",
+            "command",
+            "Display all nodes, or those of these types (comma separated): all, cluster, guest, remote",
+        ),
+        value(
+            "timeout",
+            't',
+            "TIMESPEC",
+            "additional",
+            "Time to wait before declaring the operation failed",
+        ),
+        flag(
+            "bash-export",
+            'B',
+            "additional",
+            "Display nodes as shell commands 'export NAME=ID' (with -N)",
+        ),
+        value(
+            "ipc-name",
+            'i',
+            "NAME",
+            "additional",
+            "Name to use for ipc instead of 'crmadmin' (with -P)",
+        ),
         flag("quiet", 'q', "", "Display only the essential query information"),
         old("crmd_shutdown", 'K', "shutdown", Arg::Yes("")),
         old("debug_inc", ' ', "verbose", Arg::Yes("")),
@@ -57,10 +90,9 @@ fn work(parsed: &Parsed, out: &mut Out) -> Result<CrmExit, Fail> {
         Some(text) => base::interval::parse(text)
             .map_err(|_| Fail::usage(format!("Invalid value '{text}' for --timeout")))?,
     };
-    let command = parsed
-        .items
-        .iter()
-        .find(|item| matches!(item.name, "status" | "pacemakerd" | "dc_lookup" | "nodes" | "shutdown"));
+    let command = parsed.items.iter().find(|item| {
+        matches!(item.name, "status" | "pacemakerd" | "dc_lookup" | "nodes" | "shutdown")
+    });
     if let Some(extra) = parsed.rest.first() {
         return Err(Fail::usage(format!("error: non-option ARGV-elements: {extra}")));
     }
@@ -108,7 +140,10 @@ fn state(node: &str, out: &mut Out, timeout: Duration) -> Result<CrmExit, Fail> 
         out.line(&format!("{shown} on {from} in state {state}: {result}"));
     }
     out.xml(|| {
-        Element::new("crmd").with("node_name", from.as_str()).with("state", state).with("result", result)
+        Element::new("crmd")
+            .with("node_name", from.as_str())
+            .with("state", state)
+            .with("result", result)
     });
     Ok(CrmExit::Ok)
 }

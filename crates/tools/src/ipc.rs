@@ -52,7 +52,9 @@ impl Connection {
         let deadline = Instant::now() + patience;
         loop {
             match Connection::open(service) {
-                Err(Rc::EAGAIN) if Instant::now() < deadline => std::thread::sleep(Duration::from_millis(100)),
+                Err(Rc::EAGAIN) if Instant::now() < deadline => {
+                    std::thread::sleep(Duration::from_millis(100))
+                }
                 other => return other,
             }
         }
@@ -63,11 +65,17 @@ impl Connection {
         self.client.fd()
     }
 
-    fn put(&mut self, message: &Element, with_response: bool, timeout: Duration) -> Result<i32, Rc> {
+    fn put(
+        &mut self,
+        message: &Element,
+        with_response: bool,
+        timeout: Duration,
+    ) -> Result<i32, Rc> {
         let id = NEXT_ID.fetch_add(1, Ordering::Relaxed);
         let bits = if with_response { flags::CLIENT_RESPONSE } else { 0 };
-        let bytes = frame::encode(id, bits, &message.to_text(), self.client.max_msg_size() as usize)
-            .map_err(|_| Rc(90))?;
+        let bytes =
+            frame::encode(id, bits, &message.to_text(), self.client.max_msg_size() as usize)
+                .map_err(|_| Rc(90))?;
         let deadline = Instant::now() + timeout;
         loop {
             match self.client.send(&[&bytes]) {

@@ -40,8 +40,15 @@ impl Status {
 /// Asks the local pacemakerd.
 pub fn status(client: &str, timeout: Duration) -> Result<Status, Rc> {
     let mut connection = Connection::open("pacemakerd")?;
-    let (mut message, reference) =
-        Envelope { task: "ping", to: "pacemakerd", host: None, tool: "crmadmin", data: None, attrs: &[] }.build();
+    let (mut message, reference) = Envelope {
+        task: "ping",
+        to: "pacemakerd",
+        host: None,
+        tool: "crmadmin",
+        data: None,
+        attrs: &[],
+    }
+    .build();
     message.set("crm_sys_from", format!("{}_{client}", std::process::id()));
     connection.request(&message, timeout)?;
     let deadline = Instant::now() + timeout;

@@ -55,13 +55,17 @@ pub fn all(cib: &Element) -> Vec<Node> {
         }
     }
     let resources = cib.at(&["configuration", "resources"]);
-    for nvpair in resources.into_iter().flat_map(Element::descendants).filter(|e| e.name() == "nvpair") {
+    for nvpair in
+        resources.into_iter().flat_map(Element::descendants).filter(|e| e.name() == "nvpair")
+    {
         if nvpair.get("name") == Some("remote-node") {
             let name = nvpair.get("value").unwrap_or("");
             add(Kind::Guest, name, name);
         }
     }
-    for primitive in resources.into_iter().flat_map(Element::descendants).filter(|e| e.name() == "primitive") {
+    for primitive in
+        resources.into_iter().flat_map(Element::descendants).filter(|e| e.name() == "primitive")
+    {
         let is = |attr, value| primitive.get(attr) == Some(value);
         if is("class", "ocf") && is("provider", "pacemaker") && is("type", "remote") {
             add(Kind::Remote, primitive.id().unwrap_or(""), primitive.id().unwrap_or(""));

@@ -131,11 +131,17 @@ impl Section {
     /// Wraps a set so that it can be merged into the section.
     fn wrap(&self, set: Element) -> Element {
         match self {
-            Section::CrmConfig | Section::RscDefaults | Section::OpDefaults | Section::Tickets => set,
-            Section::Nodes { id, .. } => Element::new("node").with("id", id.as_str()).with_child(set),
-            Section::Status { id } => Element::new("node_state").with("id", id.as_str()).with_child(
-                Element::new("transient_attributes").with("id", id.as_str()).with_child(set),
-            ),
+            Section::CrmConfig | Section::RscDefaults | Section::OpDefaults | Section::Tickets => {
+                set
+            }
+            Section::Nodes { id, .. } => {
+                Element::new("node").with("id", id.as_str()).with_child(set)
+            }
+            Section::Status { id } => {
+                Element::new("node_state").with("id", id.as_str()).with_child(
+                    Element::new("transient_attributes").with("id", id.as_str()).with_child(set),
+                )
+            }
         }
     }
 }
@@ -143,7 +149,11 @@ impl Section {
 /// Reads the pairs that are selected, in document order. Pairs of nested rules' sets count as
 /// their set's. An absent section holds none.
 pub fn find(source: &mut Source, section: &Section, selector: &Selector) -> Result<Vec<Found>, Rc> {
-    let answer = source.call(&Call { op: "cib_query", section: Some(section.cib_section()), ..Call::default() })?;
+    let answer = source.call(&Call {
+        op: "cib_query",
+        section: Some(section.cib_section()),
+        ..Call::default()
+    })?;
     match answer.rc {
         Rc::OK => {}
         Rc::ENXIO => return Ok(Vec::new()),
@@ -171,7 +181,12 @@ fn select(whole: &Element, section: &Section, selector: &Selector) -> Result<Vec
                 && pattern.as_ref().is_none_or(|pattern| pattern.is_match(name));
             if fits {
                 let value = pair.get("value").unwrap_or("").to_owned();
-                found.push(Found { set: set_id.to_owned(), id: id.to_owned(), name: name.to_owned(), value });
+                found.push(Found {
+                    set: set_id.to_owned(),
+                    id: id.to_owned(),
+                    name: name.to_owned(),
+                    value,
+                });
             }
         }
     }
@@ -238,7 +253,11 @@ pub fn set(
 ///
 /// # Errors
 /// [`Trouble::Several`] when more than one pair matches a name; nothing is removed then.
-pub fn delete(source: &mut Source, section: &Section, selector: &Selector) -> Result<Vec<Found>, Trouble> {
+pub fn delete(
+    source: &mut Source,
+    section: &Section,
+    selector: &Selector,
+) -> Result<Vec<Found>, Trouble> {
     let matches = find(source, section, selector).map_err(Trouble::Cib)?;
     if matches.len() > 1 && selector.pattern.is_none() {
         return Err(Trouble::Several(matches));
@@ -289,19 +308,41 @@ mod tests {
         )
         .unwrap();
         let ids = |selector: Selector| -> Vec<String> {
-            select(&whole, &Section::CrmConfig, &selector).unwrap().into_iter().map(|found| found.id).collect()
+            select(&whole, &Section::CrmConfig, &selector)
+                .unwrap()
+                .into_iter()
+                .map(|found| found.id)
+                .collect()
         };
         let name = |name: &str| Some(name.to_owned());
         assert_eq!(ids(Selector { name: name("x"), ..Selector::default() }), ["a-x", "b-x"]);
-        assert_eq!(ids(Selector { name: name("x"), set: name("b"), ..Selector::default() }), ["b-x"]);
-        assert_eq!(ids(Selector { pattern: name("x.*"), ..Selector::default() }), ["a-x", "a-xy", "b-x"]);
+        assert_eq!(
+            ids(Selector { name: name("x"), set: name("b"), ..Selector::default() }),
+            ["b-x"]
+        );
+        assert_eq!(
+            ids(Selector { pattern: name("x.*"), ..Selector::default() }),
+            ["a-x", "a-xy", "b-x"]
+        );
         assert_eq!(ids(Selector { id: name("a-xy"), ..Selector::default() }), ["a-xy"]);
-        assert!(select(&whole, &Section::CrmConfig, &Selector { pattern: name("("), ..Selector::default() }).is_err());
+        assert!(
+            select(
+                &whole,
+                &Section::CrmConfig,
+                &Selector { pattern: name("("), ..Selector::default() }
+            )
+            .is_err()
+        );
     }
 
     #[test]
     fn ids_are_made_fit() {
-        for (text, id) in [("a b", "a.b"), ("#health", "_health"), ("1-x:y", "1-x.y"), ("status-1-fail-count-d#start_0", "status-1-fail-count-d.start_0")] {
+        for (text, id) in [
+            ("a b", "a.b"),
+            ("#health", "_health"),
+            ("1-x:y", "1-x.y"),
+            ("status-1-fail-count-d#start_0", "status-1-fail-count-d.start_0"),
+        ] {
             assert_eq!(sanitized_id(text), id);
         }
     }

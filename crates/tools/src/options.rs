@@ -109,7 +109,13 @@ const OUTPUT: &[Opt] = &[
 const FANCY: Opt = flag("text-fancy", ' ', "output", "Use more highly formatted text output");
 const HTML: &[Opt] = &[
     flag("html-cgi", ' ', "output", "Add CGI headers (requires --output-as=html)"),
-    value("html-stylesheet", ' ', "URI", "output", "Link to an external stylesheet (requires --output-as=html)"),
+    value(
+        "html-stylesheet",
+        ' ',
+        "URI",
+        "output",
+        "Link to an external stylesheet (requires --output-as=html)",
+    ),
     value("html-title", ' ', "TITLE", "output", "Specify a page title (requires --output-as=html)"),
 ];
 
@@ -146,12 +152,19 @@ impl Parsed {
 
     /// The argument it was last given.
     pub fn value(&self, name: &str) -> Option<&str> {
-        self.items.iter().rev().find(|item| item.name == name).and_then(|item| item.value.as_deref())
+        self.items
+            .iter()
+            .rev()
+            .find(|item| item.name == name)
+            .and_then(|item| item.value.as_deref())
     }
 
     /// All arguments it was given.
     pub fn values<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a str> {
-        self.items.iter().filter(move |item| item.name == name).filter_map(|item| item.value.as_deref())
+        self.items
+            .iter()
+            .filter(move |item| item.name == name)
+            .filter_map(|item| item.value.as_deref())
     }
 }
 
@@ -233,7 +246,9 @@ impl Table {
                 };
                 let value = match (option.arg, inline) {
                     (Arg::No, Some(_)) => {
-                        return Err(format!("Error parsing option --{name}: no argument is expected"));
+                        return Err(format!(
+                            "Error parsing option --{name}: no argument is expected"
+                        ));
                     }
                     (Arg::No, None) => None,
                     (_, Some(value)) => Some(value),
@@ -249,16 +264,21 @@ impl Table {
             } else if word.len() > 1 && word.starts_with('-') {
                 let mut letters = word[1..].chars();
                 while let Some(letter) = letters.next() {
-                    if letter == self.help_letter() && !options.iter().any(|o| o.short == Some(letter)) {
+                    if letter == self.help_letter()
+                        && !options.iter().any(|o| o.short == Some(letter))
+                    {
                         return Ok(Outcome::Print(self.help(false, None)));
                     }
-                    let Some(option) = options.iter().find(|option| option.short == Some(letter)) else {
+                    let Some(option) = options.iter().find(|option| option.short == Some(letter))
+                    else {
                         return Err(format!("Unknown option -{letter}"));
                     };
                     let glued = letters.as_str();
                     let value = match option.arg {
                         Arg::No => None,
-                        Arg::Yes(_) if !glued.is_empty() => Some(glued.trim_start_matches('=').to_owned()),
+                        Arg::Yes(_) if !glued.is_empty() => {
+                            Some(glued.trim_start_matches('=').to_owned())
+                        }
                         Arg::Maybe(_) if !glued.is_empty() => {
                             Some(glued.trim_start_matches('=').to_owned())
                         }
@@ -299,7 +319,10 @@ impl Table {
     pub fn help(&self, all: bool, only: Option<&str>) -> String {
         let options = self.all();
         let groups = self.groups_with_output();
-        let mut out = format!("Usage:\n  {} {}\n\n{} - {}\n\n", self.tool, self.usage, self.tool, self.summary);
+        let mut out = format!(
+            "Usage:\n  {} {}\n\n{} - {}\n\n",
+            self.tool, self.usage, self.tool, self.summary
+        );
         let mut lines: Vec<(String, String)> =
             vec![(format!("-{}, --help", self.help_letter()), "Show help options".to_owned())];
         if !groups.is_empty() {
@@ -340,7 +363,10 @@ impl Table {
                 let help = if option.long == "output-as" {
                     let default = self.formats.first().copied().unwrap_or("text");
                     let rest: Vec<_> = self.formats.iter().skip(1).copied().collect();
-                    format!("Specify output format as one of: {default} (default), {}", rest.join(", "))
+                    format!(
+                        "Specify output format as one of: {default} (default), {}",
+                        rest.join(", ")
+                    )
                 } else {
                     option.help.to_owned()
                 };
@@ -468,7 +494,9 @@ mod tests {
     #[test]
     fn help_lists_every_option_but_the_old_spellings() {
         let all = TABLE.help(true, None);
-        for name in ["-L, --list", "--node=NAME", "--history[=LEVEL]", "-1, --one", "--output-as=FORMAT"] {
+        for name in
+            ["-L, --list", "--node=NAME", "--history[=LEVEL]", "-1, --one", "--output-as=FORMAT"]
+        {
             assert!(all.contains(name), "{name} in {all}");
         }
         assert!(!all.contains("uname"));

@@ -128,14 +128,19 @@ impl Out {
             _ => None,
         };
         let Some(format) = format else {
-            let message =
-                format!("Invalid value for \"--output-as\": \"{wanted}\". Allowed values: {}", table.formats.join(", "));
+            let message = format!(
+                "Invalid value for \"--output-as\": \"{wanted}\". Allowed values: {}",
+                table.formats.join(", ")
+            );
             return Err(Fail::usage(message));
         };
         let file = match parsed.value("output-to") {
             None | Some("-") => None,
             Some(path) => Some(File::create(path).map_err(|error| {
-                Fail::new(CrmExit::Cantcreat, format!("Error creating output format {wanted}: {path}: {error}"))
+                Fail::new(
+                    CrmExit::Cantcreat,
+                    format!("Error creating output format {wanted}: {path}: {error}"),
+                )
             })?),
         };
         let mut request = vec![table.tool.to_owned()];
@@ -251,8 +256,9 @@ impl Out {
         for element in &self.elements {
             root.push(element.clone());
         }
-        let mut status =
-            Element::new("status").with("code", exit.code().to_string()).with("message", exit.description());
+        let mut status = Element::new("status")
+            .with("code", exit.code().to_string())
+            .with("message", exit.description());
         if !self.messages.is_empty() {
             let mut errors = Element::new("errors");
             for message in &self.messages {
@@ -270,7 +276,8 @@ impl Out {
 }
 
 /// Elements whose text is written as CDATA.
-const CDATA: &[&str] = &["output", "xml", "metadata", "xml-patchset", "shadow", "ticket_state_xml", "command-output"];
+const CDATA: &[&str] =
+    &["output", "xml", "metadata", "xml-patchset", "shadow", "ticket_state_xml", "command-output"];
 
 fn write_document(element: &Element, depth: usize, out: &mut String) {
     let has_elements = element.nodes().iter().any(|node| matches!(node, Node::Element(_)));

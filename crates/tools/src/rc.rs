@@ -239,7 +239,10 @@ impl Rc {
     pub const ECONNREFUSED: Rc = Rc(111);
 }
 
-fn find(table: &[(i32, &'static str, &'static str)], code: i32) -> Option<(&'static str, &'static str)> {
+fn find(
+    table: &[(i32, &'static str, &'static str)],
+    code: i32,
+) -> Option<(&'static str, &'static str)> {
     table.iter().find(|row| row.0 == code).map(|row| (row.1, row.2))
 }
 
@@ -338,7 +341,11 @@ mod tests {
         for (rc, text, exit) in [
             (Rc(6), "No such device or address", CrmExit::Nosuch),
             (Rc(-1013), "Update was older than existing configuration", CrmExit::Old),
-            (Rc::from_legacy(-203), "Update does not conform to the configured schema", CrmExit::Config),
+            (
+                Rc::from_legacy(-203),
+                "Update does not conform to the configured schema",
+                CrmExit::Config,
+            ),
             (Rc(-9999), "Error", CrmExit::Error),
             (Rc(0), "OK", CrmExit::Ok),
         ] {

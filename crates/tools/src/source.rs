@@ -137,7 +137,8 @@ impl Source {
     /// Opens the cluster's CIB, whatever the environment says.
     pub fn open_live(wish: &Wish, user: Option<String>) -> Result<Source, Rc> {
         let service = if wish.writes { "cib_rw" } else { "cib_ro" };
-        let mut connection = Connection::open_patiently(service, Duration::from_secs(5)).map_err(|_| Rc::ENOTCONN)?;
+        let mut connection = Connection::open_patiently(service, Duration::from_secs(5))
+            .map_err(|_| Rc::ENOTCONN)?;
         let register = Element::new("cib_command")
             .with("t", "cib")
             .with("cib_op", "register")
@@ -184,7 +185,10 @@ impl Source {
                 }
                 let reply = connection.request(&message, TIMEOUT)?;
                 let code = reply.get("cib_rc").and_then(|rc| rc.parse().ok()).unwrap_or(-71);
-                let output = reply.child("cib_calldata").and_then(|wrapper| wrapper.children().next()).cloned();
+                let output = reply
+                    .child("cib_calldata")
+                    .and_then(|wrapper| wrapper.children().next())
+                    .cloned();
                 // A resync is the manager's own affair: the change is in, or comes.
                 let rc = if code == -207 { Rc::OK } else { Rc::from_legacy(code) };
                 Ok(Answer { rc, output })
@@ -244,7 +248,8 @@ pub fn read_file(path: &str) -> std::io::Result<String> {
     } else {
         bytes
     };
-    String::from_utf8(bytes).map_err(|_| std::io::Error::new(std::io::ErrorKind::InvalidData, "not UTF-8"))
+    String::from_utf8(bytes)
+        .map_err(|_| std::io::Error::new(std::io::ErrorKind::InvalidData, "not UTF-8"))
 }
 
 /// Reads all of stdin.

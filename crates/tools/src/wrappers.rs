@@ -41,9 +41,21 @@ const FAILCOUNT: Table = Table {
         flag("query", 'G', "", "Query the current value of the resource's fail count"),
         flag("delete", 'D', "", "Delete the resource's recorded failures"),
         value("resource", 'r', "VALUE", "", "Name of the resource to use (required)"),
-        value("operation", 'n', "VALUE", "", "Name of the operation to use (instead of all operations)"),
+        value(
+            "operation",
+            'n',
+            "VALUE",
+            "",
+            "Name of the operation to use (instead of all operations)",
+        ),
         value("interval", 'I', "VALUE", "", "If an operation is specified, its interval"),
-        value("node", 'N', "VALUE", "", "Use the fail count on this node (instead of the local node)"),
+        value(
+            "node",
+            'N',
+            "VALUE",
+            "",
+            "Use the fail count on this node (instead of the local node)",
+        ),
         flag("quiet", 'q', "", "Print only the value (if querying)"),
         old("resource-id", ' ', "resource", Arg::Yes("")),
         old("uname", 'U', "node", Arg::Yes("")),
@@ -65,8 +77,20 @@ const MASTER: Table = Table {
         flag("query", 'G', "", "Query the current value of the promotion score"),
         value("update", 'v', "VALUE", "", "Update the value of the promotion score"),
         flag("delete", 'D', "", "Delete the promotion score"),
-        value("node", 'N', "NODE", "", "Use the promotion score on this node (instead of the current one)"),
-        value("lifetime", 'l', "VALUE", "", "Until when the setting takes effect: reboot (default), forever"),
+        value(
+            "node",
+            'N',
+            "NODE",
+            "",
+            "Use the promotion score on this node (instead of the current one)",
+        ),
+        value(
+            "lifetime",
+            'l',
+            "VALUE",
+            "",
+            "Until when the setting takes effect: reboot (default), forever",
+        ),
         value("id", 'i', "VALUE", "", "(Advanced) XML ID used to identify the attribute"),
         value("resource", 'r', "VALUE", "", "The resource (default: OCF_RESOURCE_INSTANCE)"),
         flag("quiet", 'q', "", "Print only the value (if querying)"),
@@ -96,7 +120,8 @@ fn parse(table: &'static Table, args: &[String]) -> Result<Parsed, i32> {
 }
 
 fn attribute(words: &[&str]) -> i32 {
-    let args: Vec<String> = std::iter::once("crm_attribute").chain(words.iter().copied()).map(str::to_owned).collect();
+    let args: Vec<String> =
+        std::iter::once("crm_attribute").chain(words.iter().copied()).map(str::to_owned).collect();
     crate::crm_attribute::main(&args)
 }
 
@@ -151,7 +176,10 @@ pub fn standby(args: &[String]) -> i32 {
         let mut both = words.clone();
         both.extend(["-D", "-l", "forever"]);
         let exit = attribute(&both);
-        if exit != 0 || std::env::var_os("CIB_file").is_some() || std::env::var_os("CIB_shadow").is_some() {
+        if exit != 0
+            || std::env::var_os("CIB_file").is_some()
+            || std::env::var_os("CIB_shadow").is_some()
+        {
             return exit;
         }
         words.extend(["-D", "-l", "reboot"]);
@@ -184,10 +212,16 @@ pub fn master(args: &[String]) -> i32 {
         Err(exit) => return exit,
     };
     let resource = parsed.value("resource").map(str::to_owned);
-    let resource = resource.or_else(|| std::env::var("OCF_RESOURCE_INSTANCE").ok()).filter(|name| !name.is_empty());
+    let resource = resource
+        .or_else(|| std::env::var("OCF_RESOURCE_INSTANCE").ok())
+        .filter(|name| !name.is_empty());
     let Some(resource) = resource else {
-        eprintln!("This program should normally only be invoked from inside an OCF resource agent.");
-        eprintln!("DIRECT COMMAND LINE USE MAY RESULT IN THE ENVIRONMENT VARIABLE OCF_RESOURCE_INSTANCE BEING UNSET");
+        eprintln!(
+            "This program should normally only be invoked from inside an OCF resource agent."
+        );
+        eprintln!(
+            "DIRECT COMMAND LINE USE MAY RESULT IN THE ENVIRONMENT VARIABLE OCF_RESOURCE_INSTANCE BEING UNSET"
+        );
         return CrmExit::Usage.code();
     };
     let name = format!("master-{resource}");
@@ -248,7 +282,9 @@ pub fn failcount(args: &[String]) -> i32 {
             if parsed.has("quiet") {
                 print_best_effort(&format!("{count}\n"));
             } else {
-                print_best_effort(&format!("scope=status  name=fail-count-{resource} value={count}\n"));
+                print_best_effort(&format!(
+                    "scope=status  name=fail-count-{resource} value={count}\n"
+                ));
             }
             CrmExit::Ok.code()
         }
@@ -257,7 +293,12 @@ pub fn failcount(args: &[String]) -> i32 {
 }
 
 /// Adds up the fail counts of a resource's operations on a node.
-fn count(resource: &str, node: &str, operation: Option<&str>, interval: Option<&str>) -> Result<Score, i32> {
+fn count(
+    resource: &str,
+    node: &str,
+    operation: Option<&str>,
+    interval: Option<&str>,
+) -> Result<Score, i32> {
     let wish = Wish { tool: "crm_failcount", user: None, writes: false };
     let tell = |rc: crate::rc::Rc| {
         eprintln!("crm_failcount: Could not connect to the CIB: {rc}");
@@ -276,9 +317,12 @@ fn count(resource: &str, node: &str, operation: Option<&str>, interval: Option<&
     let wanted = operation.map(|operation| format!("{prefix}{operation}_{milliseconds}"));
     let mut sum = Score::new(0);
     let states = cib.child("status").into_iter().flat_map(xml::Element::children);
-    for state in states.filter(|state| state.get("uname") == Some(node) || state.id() == Some(node)) {
+    for state in states.filter(|state| state.get("uname") == Some(node) || state.id() == Some(node))
+    {
         let attributes = state.children().filter(|child| child.name() == "transient_attributes");
-        for pair in attributes.flat_map(xml::Element::descendants).filter(|pair| pair.name() == "nvpair") {
+        for pair in
+            attributes.flat_map(xml::Element::descendants).filter(|pair| pair.name() == "nvpair")
+        {
             let name = pair.get("name").unwrap_or("");
             let counts = match &wanted {
                 Some(wanted) => name == wanted,

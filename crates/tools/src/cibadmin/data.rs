@@ -9,29 +9,41 @@ use crate::source;
 
 /// Reads the XML of `-X`, `-x` or `-p`; nothing when none of them was given.
 pub(super) fn read(parsed: &Parsed, _command: &str) -> Result<Option<Element>, Fail> {
-    let given = parsed.items.iter().rev().find(|item| matches!(item.name, "xml-text" | "xml-file" | "xml-pipe"));
+    let given = parsed
+        .items
+        .iter()
+        .rev()
+        .find(|item| matches!(item.name, "xml-text" | "xml-file" | "xml-pipe"));
     let Some(given) = given else { return Ok(None) };
     let (text, origin) = match given.name {
         "xml-text" => (given.value.clone().unwrap_or_default(), "input string".to_owned()),
         "xml-file" => {
             let path = given.value.clone().unwrap_or_default();
-            let text = source::read_file(&path)
-                .map_err(|error| Fail::new(CrmExit::Nosuch, format!("Couldn't open {path}: {error}")))?;
+            let text = source::read_file(&path).map_err(|error| {
+                Fail::new(CrmExit::Nosuch, format!("Couldn't open {path}: {error}"))
+            })?;
             (text, path)
         }
         _ => {
-            let text = source::read_stdin()
-                .map_err(|error| Fail::new(CrmExit::Ioerr, format!("Couldn't read stdin: {error}")))?;
+            let text = source::read_stdin().map_err(|error| {
+                Fail::new(CrmExit::Ioerr, format!("Couldn't read stdin: {error}"))
+            })?;
             (text, "stdin".to_owned())
         }
     };
     match xml::parse(text.trim()) {
         Ok(element) => Ok(Some(element)),
-        Err(error) => Err(Fail::new(CrmExit::Config, format!("Couldn't parse input from {origin}: {error}"))),
+        Err(error) => {
+            Err(Fail::new(CrmExit::Config, format!("Couldn't parse input from {origin}: {error}")))
+        }
     }
 }
 
 /// Prints the document with marks for what a user may read and write (`--show-access`).
-pub(super) fn show_access(_parsed: &Parsed, _out: &mut Out, _element: &Element) -> Result<(), Fail> {
+pub(super) fn show_access(
+    _parsed: &Parsed,
+    _out: &mut Out,
+    _element: &Element,
+) -> Result<(), Fail> {
     Err(Fail::new(CrmExit::UnimplementFeature, "--show-access is not supported yet"))
 }
