@@ -88,7 +88,7 @@ fn score(text: &str) -> i64 {
         number => {
             let end = number
                 .char_indices()
-                .find(|(at, c)| !c.is_ascii_digit() && !(*at == 0 && matches!(c, '+' | '-')))
+                .find(|(at, c)| !(c.is_ascii_digit() || *at == 0 && matches!(c, '+' | '-')))
                 .map_or(number.len(), |(at, _)| at);
             number[..end].parse::<i64>().unwrap_or(0).clamp(-1_000_000, 1_000_000)
         }

@@ -209,7 +209,7 @@ impl OpRecord {
             None => Key {
                 action: self.call_id,
                 transition: -1,
-                target_rc: self.rc,
+                target_rc: 0,
                 uuid: super::key::NO_UUID.to_owned(),
             }
             .to_string(),

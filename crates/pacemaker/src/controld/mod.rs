@@ -3,10 +3,21 @@
 //!
 //! [`fsm`] is the frame in which everything happens. Source: `spec/pacemaker-cluster.md` §4–10.
 
+mod actions;
+pub mod core;
 pub mod diff;
+mod engine;
+mod events;
+mod fencing;
 pub mod fsm;
 mod fsm_table;
 pub mod graph;
 pub mod history;
+mod join;
 pub mod key;
+mod lrm;
 pub mod metadata;
+pub mod options;
+mod routing;
+mod status;
+pub mod throttle;

@@ -1,0 +1,667 @@
+//! The controller's core: everything that happens comes in through a method here, everything it
+//! wants done goes out through [`Controller::poll_output`].
+//!
+//! The parts, each an `impl Controller` in a module of its own: [`actions`](super::actions) (what
+//! the state machine does), [`status`](super::status) (nodes in the CIB, quorum),
+//! [`join`](super::join), [`engine`](super::engine) (the transition engine),
+//! [`events`](super::events) (results), [`lrm`](super::lrm) (this node's operations),
+//! [`routing`](super::routing) (messages), [`fencing`](super::fencing).
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::time::Duration;
+
+use base::log::Priority;
+use base::{NodeId, Time};
+use xml::Element;
+
+use super::fencing::Fencing;
+use super::fsm::{Action, Actions, Cause, Event, Fsm, Input, State, Step};
+use super::graph::Graph;
+use super::join::Join;
+use super::lrm::Lrm;
+use super::options::Options;
+use super::throttle::Throttle;
+use crate::cluster::election::{Age, Election};
+use crate::cluster::envelope::{self, References, Request};
+use crate::cluster::group::{Event as GroupEvent, Group};
+use crate::cluster::message::Kind;
+
+/// CIB call options (`spec/pacemaker-ipc.md` §4.2).
+pub mod cib_option {
+    /// The section is an XPath.
+    pub const XPATH: u32 = 0x2;
+    /// All matches, not only the first.
+    pub const MULTIPLE: u32 = 0x4;
+    /// Add what does not exist.
+    pub const CAN_CREATE: u32 = 0x8;
+    /// Without children.
+    pub const NO_CHILDREN: u32 = 0x20;
+    /// On this node's copy.
+    pub const SCOPE_LOCAL: u32 = 0x100;
+    /// Obsolete but always sent.
+    pub const QUORUM_OVERRIDE: u32 = 0x0010_0000;
+}
+
+/// A daemon that the controller is a client of.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub enum Service {
+    /// pacemaker-based.
+    Cib,
+    /// pacemaker-execd.
+    Executor,
+    /// pacemaker-schedulerd.
+    Scheduler,
+    /// pacemaker-fenced.
+    Fencer,
+}
+
+/// A request to the CIB manager.
+#[derive(Clone, PartialEq, Debug)]
+pub struct CibRequest {
+    /// Operation, e.g. `cib_modify`.
+    pub op: &'static str,
+    /// Section or XPath.
+    pub section: Option<String>,
+    /// Call options.
+    pub options: u32,
+    /// Call data.
+    pub data: Option<Element>,
+    /// The node whose CIB manager is meant.
+    pub host: Option<String>,
+}
+
+/// What the shell has to do.
+#[derive(Clone, PartialEq, Debug)]
+pub enum Output {
+    /// Connect to a daemon and report with [`Controller::connected`].
+    Connect(Service),
+    /// Disconnect from it.
+    Disconnect(Service),
+    /// Join the CPG group and follow quorum.
+    JoinGroup,
+    /// Leave them.
+    LeaveGroup,
+    /// Ask the CIB manager; the answer goes to [`Controller::cib_reply`].
+    Cib(u64, CibRequest),
+    /// Send an update to the attribute manager.
+    Attrd(Element),
+    /// Send a command to the executor; its answer goes to [`Controller::executor_reply`].
+    Executor(u64, Element),
+    /// Send a request to the scheduler.
+    Scheduler(Element),
+    /// Send a command to the fencer; its answer goes to [`Controller::fencer_reply`].
+    Fencer(u64, Element),
+    /// Find out an agent's meta-data and report with [`Controller::metadata`].
+    Metadata {
+        /// Its key in the cache.
+        key: String,
+        /// Standard.
+        class: String,
+        /// Provider.
+        provider: Option<String>,
+        /// Agent.
+        agent: String,
+    },
+    /// Accept clients.
+    OpenIpc,
+    /// No more clients.
+    CloseIpc,
+    /// Send to a client.
+    Client(String, Element),
+    /// Something worth a log line.
+    Note(Priority, String),
+    /// Reset this host.
+    Panic(&'static str),
+    /// End the process.
+    Exit(i32),
+}
+
+/// What the shell knows at the moment of a call.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Clock {
+    /// Monotonic time.
+    pub now: Time,
+    /// Wall clock, seconds.
+    pub epoch: u64,
+    /// CPU time used.
+    pub age: Age,
+}
+
+/// What an answer of the CIB manager is for.
+#[derive(Clone, Debug)]
+pub(super) enum CibCall {
+    /// Nothing depends on it; the text names it in the log.
+    Quiet(&'static str),
+    /// The cluster options.
+    Config,
+    /// Our own version, wanted for the request of that offer.
+    JoinQuery { offer: Element },
+    /// The best CIB was distributed.
+    JoinSync { join_id: u32 },
+    /// A joined node's state was written.
+    JoinConfirmed { join_id: u32 },
+    /// The whole CIB, for the scheduler.
+    Schedule { serial: u64 },
+    /// The feature set of the new DC.
+    Takeover,
+    /// The cluster's name, to be set if there is none.
+    ClusterName,
+    /// A fenced node's state.
+    Down { target: String },
+    /// An operation's record.
+    History { rsc: String },
+    /// A cancelled operation's record was removed.
+    Erased { key: String, rsc: String, requester: super::lrm::Requester },
+}
+
+/// Timers, by what they are for.
+#[derive(Debug, Default)]
+pub(super) struct Timers {
+    pub dc: Option<Time>,
+    pub integrate: Option<Time>,
+    pub finalize: Option<Time>,
+    pub recheck: Option<Time>,
+    pub shutdown: Option<Time>,
+    pub transition: Option<Time>,
+    pub quorum_gained: Option<Time>,
+    pub scheduler: Option<Time>,
+    pub wait: Option<Time>,
+    pub throttle: Option<Time>,
+    pub fence_history: Option<Time>,
+}
+
+impl Timers {
+    fn all(&self) -> [Option<Time>; 11] {
+        [
+            self.dc,
+            self.integrate,
+            self.finalize,
+            self.recheck,
+            self.shutdown,
+            self.transition,
+            self.quorum_gained,
+            self.scheduler,
+            self.wait,
+            self.throttle,
+            self.fence_history,
+        ]
+    }
+}
+
+/// The state machine's registers.
+#[derive(Debug, Default)]
+pub(super) struct Flags {
+    pub the_dc: bool,
+    pub shutdown: bool,
+    pub stay_down: bool,
+    pub join_ok: bool,
+    pub read_config: bool,
+    pub have_cib: bool,
+    pub membership: bool,
+    pub peer_data: bool,
+    pub in_recovery: bool,
+    pub in_transition: bool,
+    pub pe_required: bool,
+    pub started: bool,
+    pub sent_stops: bool,
+}
+
+/// What a controller is told at its birth.
+#[derive(Clone, Debug)]
+pub struct Setup {
+    /// A random UUID: the transition engine's name in this life.
+    pub te_uuid: String,
+    /// Our version, for `dc-version`.
+    pub version: String,
+    /// Corosync's `totem.cluster_name`.
+    pub cluster_name: Option<String>,
+    /// How many nodes the configuration promises, if it does.
+    pub n_configured: Option<usize>,
+    /// Whether an sbd process runs here.
+    pub have_watchdog: bool,
+    /// `PCMK_node_start_state`.
+    pub start_state: Option<String>,
+    /// `PCMK_node_action_limit`.
+    pub node_action_limit: Option<u32>,
+    /// Number of cores.
+    pub n_cores: u32,
+    /// The process id, for the name under which the fencer knows us.
+    pub pid: u32,
+}
+
+/// The controller.
+pub struct Controller {
+    /// The CPG group and the peers.
+    pub group: Group,
+    pub(super) setup: Setup,
+    pub(super) clock: Clock,
+    pub(super) fsm: Fsm,
+    /// The event whose actions are executed.
+    pub(super) current: Event,
+    pub(super) flags: Flags,
+    pub(super) timers: Timers,
+    pub(super) options: Options,
+    pub(super) election: Election,
+    pub(super) references: References,
+    pub(super) connected: BTreeSet<Service>,
+    pub(super) connect_tries: BTreeMap<Service, u32>,
+    pub(super) cib_calls: BTreeMap<u64, CibCall>,
+    pub(super) next_tag: u64,
+    pub(super) dc_name: Option<String>,
+    pub(super) dc_version: Option<String>,
+    pub(super) quorate: bool,
+    pub(super) ever_quorate: bool,
+    pub(super) quorum_written: Option<bool>,
+    pub(super) ring_seq: u64,
+    /// Nodes whose daemon left in the configuration change being handled.
+    pub(super) leaving: Vec<NodeId>,
+    pub(super) join: Join,
+    pub(super) graph: Graph,
+    pub(super) pass_wanted: bool,
+    pub(super) schedule_serial: u64,
+    pub(super) schedule_wanted: bool,
+    pub(super) schedule_reference: Option<String>,
+    pub(super) lrm: Lrm,
+    pub(super) fencing: Fencing,
+    pub(super) throttle: Throttle,
+    pub(super) clients: BTreeMap<String, String>,
+    pub(super) node_cache: BTreeMap<String, String>,
+    pub(super) exit_code: i32,
+    pub(super) throttle_wanted: bool,
+    fast_armed: bool,
+    outputs: VecDeque<Output>,
+}
+
+/// How long an existing DC gets to answer our announcement when nobody is missing. (It takes
+/// milliseconds; waiting `dc-deadtime` is for nodes that are still booting.)
+const FAST_START: Duration = Duration::from_millis(800);
+
+impl Controller {
+    /// A controller that has not started.
+    pub fn new(group: Group, setup: Setup) -> Controller {
+        let own_name = group.own_name().to_owned();
+        let own_uuid = group.own_id().to_string();
+        let throttle = Throttle::new(setup.n_cores, setup.node_action_limit);
+        Controller {
+            election: Election::new(&own_name, &own_uuid, Duration::from_secs(60)),
+            group,
+            setup,
+            clock: Clock::default(),
+            fsm: Fsm::default(),
+            current: internal(Input::Null, "startup"),
+            flags: Flags::default(),
+            timers: Timers::default(),
+            options: Options::default(),
+            references: References::default(),
+            connected: BTreeSet::new(),
+            connect_tries: BTreeMap::new(),
+            cib_calls: BTreeMap::new(),
+            next_tag: 1,
+            dc_name: None,
+            dc_version: None,
+            quorate: false,
+            ever_quorate: false,
+            quorum_written: None,
+            ring_seq: 0,
+            leaving: Vec::new(),
+            join: Join::default(),
+            graph: Graph::default(),
+            pass_wanted: false,
+            schedule_serial: 0,
+            schedule_wanted: false,
+            schedule_reference: None,
+            lrm: Lrm::default(),
+            fencing: Fencing::default(),
+            throttle,
+            clients: BTreeMap::new(),
+            node_cache: BTreeMap::new(),
+            exit_code: 0,
+            throttle_wanted: false,
+            fast_armed: false,
+            outputs: VecDeque::new(),
+        }
+    }
+
+    /// The next thing to do.
+    pub fn poll_output(&mut self) -> Option<Output> {
+        self.outputs.pop_front()
+    }
+
+    /// The state machine's state.
+    pub fn state(&self) -> State {
+        self.fsm.state()
+    }
+
+    /// Whether this node is the DC.
+    pub fn is_dc(&self) -> bool {
+        self.flags.the_dc
+    }
+
+    // --- helpers for the parts ----------------------------------------------------------------
+
+    pub(super) fn own_name(&self) -> &str {
+        self.group.own_name()
+    }
+
+    pub(super) fn is_own(&self, name: &str) -> bool {
+        name.eq_ignore_ascii_case(self.group.own_name())
+    }
+
+    pub(super) fn own_uuid(&self) -> String {
+        self.group.own_id().to_string()
+    }
+
+    pub(super) fn output(&mut self, output: Output) {
+        self.outputs.push_back(output);
+    }
+
+    pub(super) fn note(&mut self, priority: Priority, text: impl Into<String>) {
+        self.outputs.push_back(Output::Note(priority, text.into()));
+    }
+
+    /// Queues an input at the end.
+    pub(super) fn input(&mut self, input: Input, cause: Cause, origin: &'static str) {
+        self.fsm.push(Event { cause, ..internal(input, origin) });
+    }
+
+    /// Queues an input at the head.
+    pub(super) fn input_first(&mut self, input: Input, cause: Cause, origin: &'static str) {
+        self.fsm.push_front(Event { cause, ..internal(input, origin) });
+    }
+
+    /// Queues an input about a message at the head (joins and routes).
+    pub(super) fn input_message(&mut self, input: Input, message: &Element, origin: &'static str) {
+        let message = Some(message.clone());
+        self.fsm.push_front(Event { cause: Cause::Message, message, ..internal(input, origin) });
+    }
+
+    /// Queues actions without an input.
+    pub(super) fn queue_actions(&mut self, actions: Actions, message: Option<&Element>) {
+        let message = message.cloned();
+        let event = Event { actions, message, ..internal(Input::Null, "queue_actions") };
+        self.fsm.push(event);
+    }
+
+    /// An action failed: handle this input before anything else.
+    pub(super) fn error(&mut self, input: Input, origin: &'static str) {
+        self.fsm.interrupt(internal(input, origin));
+    }
+
+    pub(super) fn after(&self, span: Duration) -> Option<Time> {
+        Some(self.clock.now + span)
+    }
+
+    /// A new request envelope.
+    pub(super) fn request(
+        &mut self,
+        task: &str,
+        host_to: Option<&str>,
+        sys_to: &str,
+        sys_from: &str,
+        data: Option<Element>,
+    ) -> Element {
+        let reference = self.references.next(task, sys_from, self.clock.epoch);
+        let what = Request { task, host_to, sys_to, sys_from };
+        envelope::request("controld", &what, &reference, data)
+    }
+
+    /// Multicasts to the controllers' group, to one node or to all.
+    pub(super) fn send_peer(&mut self, to: Option<&str>, message: &Element) {
+        let kind = Kind::of_subsystem(message.get("crm_sys_to").unwrap_or(""));
+        let to = match to.filter(|name| !name.is_empty()) {
+            None => crate::cluster::message::To::All,
+            Some(name) => {
+                let id = self.group.peers().by_name(name).map(|peer| peer.id).or_else(|| {
+                    self.group
+                        .names()
+                        .iter()
+                        .find(|(_, known)| known.eq_ignore_ascii_case(name))
+                        .map(|(id, _)| *id)
+                });
+                let Some(id) = id else {
+                    let task = message.get("crm_task").unwrap_or("").to_owned();
+                    self.note(
+                        Priority::Warning,
+                        format!("Could not send {task} message to unknown node {name}"),
+                    );
+                    return;
+                };
+                crate::cluster::message::To::Node { id, name: name.to_owned() }
+            }
+        };
+        self.group.send(&to, kind, message);
+    }
+
+    pub(super) fn cib(&mut self, call: CibCall, request: CibRequest) -> u64 {
+        let tag = self.next_tag;
+        self.next_tag += 1;
+        self.cib_calls.insert(tag, call);
+        self.output(Output::Cib(tag, request));
+        tag
+    }
+
+    pub(super) fn cib_modify(
+        &mut self,
+        call: CibCall,
+        section: &str,
+        options: u32,
+        data: Element,
+    ) -> u64 {
+        self.cib(
+            call,
+            CibRequest {
+                op: "cib_modify",
+                section: Some(section.to_owned()),
+                options: options | cib_option::QUORUM_OVERRIDE,
+                data: Some(data),
+                host: None,
+            },
+        )
+    }
+
+    pub(super) fn cib_delete_xpath(&mut self, what: &'static str, xpath: String, options: u32) {
+        self.cib(
+            CibCall::Quiet(what),
+            CibRequest {
+                op: "cib_delete",
+                section: Some(xpath),
+                options: options
+                    | cib_option::XPATH
+                    | cib_option::MULTIPLE
+                    | cib_option::QUORUM_OVERRIDE,
+                data: None,
+                host: None,
+            },
+        );
+    }
+
+    /// Asks the attribute manager for an update; `value` `None` deletes.
+    pub(super) fn set_attribute(&mut self, node: &str, name: &str, value: Option<&str>) {
+        let mut update = Element::new("create_attrd_op")
+            .with("t", "attrd")
+            .with("src", "crmd")
+            .with("task", "update")
+            .with("attr_name", name)
+            .with("attr_host", node)
+            .with("attr_is_remote", "0")
+            .with("attr_is_private", "0");
+        if let Some(value) = value {
+            update.set("attr_value", value);
+        }
+        if let Some(peer) = self.group.peers().by_name(node) {
+            update.set("attr_host_id", peer.uuid());
+        }
+        self.output(Output::Attrd(update));
+    }
+
+    // --- inputs -------------------------------------------------------------------------------
+
+    /// The process starts.
+    pub fn start(&mut self, clock: Clock) {
+        self.clock = clock;
+        self.note(Priority::Notice, "Starting Pacemaker cluster node agent (Quorate controller)");
+        self.input(Input::Startup, Cause::Startup, "crmd_init");
+        self.run();
+    }
+
+    /// A connection attempt that was asked for has ended.
+    pub fn connected(&mut self, clock: Clock, service: Service, ok: bool) {
+        self.clock = clock;
+        if ok {
+            self.connected.insert(service);
+            self.connect_tries.remove(&service);
+            self.timers.wait = None;
+            if service == Service::Fencer {
+                self.timers.fence_history = self.after(Duration::from_secs(30));
+            }
+        } else {
+            *self.connect_tries.entry(service).or_default() += 1;
+            if self.timers.wait.is_none() {
+                self.timers.wait = self.after(CONNECT_RETRY);
+            }
+        }
+        if ok {
+            self.fsm.resume();
+        }
+        self.run();
+    }
+
+    /// Something happened in the group.
+    pub fn group_event(&mut self, clock: Clock, event: &GroupEvent) {
+        self.clock = clock;
+        match event {
+            GroupEvent::Message { name, xml, from } => self.peer_message(*from, name, xml),
+            GroupEvent::Peer(change) => self.peer_changed(change),
+            GroupEvent::Membership { .. } => self.leaving.clear(),
+            GroupEvent::Refused { from, why } => {
+                self.note(Priority::Error, format!("Dropped message of node {from}: {why}"));
+            }
+            GroupEvent::Evicted => {
+                self.note(Priority::Crit, "Lost connection to cluster layer, shutting down");
+                self.exit_code = 102;
+                self.exit_code_for(102);
+            }
+        }
+        self.run();
+    }
+
+    /// Tells, before the events of a configuration change, whom it took.
+    pub fn group_leaving(&mut self, left: &[NodeId]) {
+        self.leaving = left.to_vec();
+    }
+
+    /// A deadline has passed.
+    pub fn timed_out(&mut self, clock: Clock) {
+        self.clock = clock;
+        self.pop_timers();
+        self.run();
+    }
+
+    /// When [`timed_out`](Self::timed_out) is wanted.
+    pub fn next_deadline(&self) -> Option<Time> {
+        self.timers
+            .all()
+            .into_iter()
+            .flatten()
+            .chain(self.election.next_deadline())
+            .chain(self.graph.next_deadline())
+            .min()
+    }
+
+    /// SIGTERM, or a client asked for it.
+    pub fn shutdown(&mut self, clock: Clock) {
+        self.clock = clock;
+        self.begin_shutdown();
+        self.run();
+    }
+
+    pub(super) fn begin_shutdown(&mut self) {
+        if self.flags.shutdown {
+            self.note(Priority::Error, "Escalating shutdown");
+            self.input_first(Input::Error, Cause::Shutdown, "crm_shutdown");
+            return;
+        }
+        self.note(Priority::Notice, "Shutting down cluster resource manager");
+        self.flags.shutdown = true;
+        self.fsm.shutting_down = true;
+        self.input(Input::Shutdown, Cause::Shutdown, "crm_shutdown");
+        self.timers.shutdown = self.after(self.options.shutdown_escalation);
+    }
+
+    pub(super) fn exit_code_for(&mut self, code: i32) {
+        let code = if self.flags.stay_down && code == 0 { 100 } else { code };
+        let code = if self.flags.in_recovery && code == 0 { 1 } else { code };
+        self.output(Output::Exit(code));
+    }
+
+    /// Runs until nothing is left to do without new input.
+    pub(super) fn run(&mut self) {
+        loop {
+            while let Some(step) = self.fsm.step() {
+                match step {
+                    Step::Took(event, change) => {
+                        self.current = event;
+                        if let Some(change) = change {
+                            self.state_changed(change.from, change.to);
+                        }
+                    }
+                    Step::Do(action) => self.execute(action),
+                }
+            }
+            if !std::mem::take(&mut self.pass_wanted) {
+                break;
+            }
+            self.graph_pass();
+        }
+        self.maybe_start_fast();
+    }
+
+    /// When everybody who is configured is there and quorate, there is no point in waiting
+    /// `dc-deadtime` for a DC that may be booting: one that exists would have answered by now.
+    fn maybe_start_fast(&mut self) {
+        if self.fsm.state() != State::Pending || self.dc_name.is_some() {
+            self.fast_armed = false;
+            return;
+        }
+        let (Some(deadline), Some(wanted)) = (self.timers.dc, self.setup.n_configured) else {
+            return;
+        };
+        if self.fast_armed || !self.quorate || self.group.peers().n_active() < wanted {
+            return;
+        }
+        self.fast_armed = true;
+        self.timers.dc = Some(deadline.min(self.clock.now + FAST_START));
+    }
+
+    /// Whether a load sample is wanted ([`loaded`](Self::loaded)).
+    pub fn wants_load(&mut self) -> bool {
+        std::mem::take(&mut self.throttle_wanted)
+    }
+
+    /// This host's load.
+    pub fn loaded(&mut self, clock: Clock, sample: super::throttle::Sample) {
+        self.clock = clock;
+        if let Some(mode) = self.throttle.news(sample) {
+            let max = self.throttle.job_max();
+            let mut message = self.request("throttle", None, "crmd", "crmd", None);
+            message.set("crm-limit-mode", (mode as u32).to_string());
+            message.set("crm-limit-max", max.to_string());
+            self.send_peer(None, &message);
+        }
+        self.run();
+    }
+
+    /// The single action of a stalled step.
+    pub(super) fn stall(&mut self, action: Action) {
+        self.fsm.stall(action);
+    }
+}
+
+/// How long to wait before connecting to a daemon is tried again.
+const CONNECT_RETRY: Duration = Duration::from_millis(200);
+/// How often, before it counts as broken.
+pub(super) const CONNECT_TRIES_MAX: u32 = 300;
+
+pub(super) fn internal(input: Input, origin: &'static str) -> Event {
+    Event { input, cause: Cause::Internal, actions: Actions::NONE, message: None, origin }
+}

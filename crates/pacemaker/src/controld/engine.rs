@@ -1,0 +1,529 @@
+//! The transition engine: asks the scheduler, starts what the graph allows, and knows when to
+//! ask again.
+//!
+//! Source: `spec/pacemaker-cluster.md` §6.1–6.5, §6.8.
+
+use base::log::Priority;
+use xml::Element;
+
+use super::core::{CibCall, CibRequest, Controller, Output, Service, cib_option};
+use super::fsm::{Action, Actions, Cause, Input, State};
+use super::graph::{Completion, Graph, GraphAction, INFINITY, Kind, Pass};
+use super::history::{OpRecord, status};
+use super::key::Key;
+use crate::cluster::envelope;
+
+/// How long the scheduler may think.
+const SCHEDULER_TIMEOUT: std::time::Duration = std::time::Duration::from_secs(120);
+
+impl Controller {
+    // --- the scheduler ------------------------------------------------------------------------
+
+    pub(super) fn invoke_scheduler(&mut self) {
+        if !self.flags.the_dc {
+            self.note(Priority::Error, "Not invoking scheduler because not DC");
+            return;
+        }
+        if !self.connected.contains(&Service::Scheduler) {
+            if self.flags.shutdown {
+                self.note(Priority::Error, "Cannot shut down gracefully without the scheduler");
+                self.input_first(Input::Terminate, Cause::Internal, "do_pe_invoke");
+            } else {
+                self.stall(Action::PeInvoke);
+                self.fsm.add(Actions::of(&[Action::PeStart]));
+            }
+            return;
+        }
+        if self.fsm.state() != State::PolicyEngine {
+            return;
+        }
+        if !self.flags.have_cib {
+            self.note(Priority::Error, "Attempted to invoke scheduler without consistent CIB");
+            self.input_first(Input::Election, Cause::Internal, "do_pe_invoke");
+            return;
+        }
+        self.schedule_reference = None;
+        // Updates of our own that are still under way would make the answer outdated at once:
+        // the last of them brings us back here.
+        self.schedule_wanted = self.n_cib_writes() > 0;
+        if self.schedule_wanted {
+            return;
+        }
+        self.schedule_serial += 1;
+        let serial = self.schedule_serial;
+        self.cib(
+            CibCall::Schedule { serial },
+            CibRequest {
+                op: "cib_query",
+                section: None,
+                options: cib_option::SCOPE_LOCAL,
+                data: None,
+                host: None,
+            },
+        );
+    }
+
+    /// Updates of the CIB by us that are not answered yet.
+    pub(super) fn n_cib_writes(&self) -> usize {
+        self.cib_calls
+            .values()
+            .filter(|call| {
+                matches!(
+                    call,
+                    CibCall::Quiet(_) | CibCall::JoinConfirmed { .. } | CibCall::Takeover
+                )
+            })
+            .count()
+    }
+
+    /// The CIB for the scheduler is here.
+    pub(super) fn schedule(&mut self, serial: u64, rc: i32, cib: Option<&Element>) {
+        if serial != self.schedule_serial
+            || !self.flags.the_dc
+            || self.fsm.state() != State::PolicyEngine
+        {
+            return;
+        }
+        let Some(cib) = cib.filter(|_| rc == 0) else {
+            self.note(Priority::Error, format!("Could not retrieve the CIB: error {rc}"));
+            self.error(Input::Error, "do_pe_invoke_callback");
+            return;
+        };
+        if self.n_cib_writes() > 0 {
+            self.invoke_scheduler();
+            return;
+        }
+        self.learn_nodes(cib);
+        let mut cib = cib.clone();
+        cib.set("dc-uuid", self.own_uuid());
+        cib.set("have-quorum", if self.quorate { "1" } else { "0" });
+        force_option(
+            &mut cib,
+            "have-watchdog",
+            if self.setup.have_watchdog { "true" } else { "false" },
+        );
+        if self.ever_quorate && !self.quorate {
+            cib.set("no-quorum-panic", "1");
+        }
+        let request = self.request("pe_calc", None, "pengine", "dc", Some(cib));
+        self.schedule_reference = request.get("reference").map(str::to_owned);
+        self.timers.scheduler = self.after(SCHEDULER_TIMEOUT);
+        self.output(Output::Scheduler(request));
+    }
+
+    /// Names of nodes that the CIB knows (remote ones too).
+    fn learn_nodes(&mut self, cib: &Element) {
+        self.node_cache.clear();
+        if let Some(nodes) = cib.at(&["configuration", "nodes"]) {
+            for node in nodes.children_named("node") {
+                if let (Some(id), Some(name)) = (node.id(), node.get("uname")) {
+                    self.node_cache.insert(id.to_owned(), name.to_owned());
+                }
+            }
+        }
+        if let Some(status) = cib.child("status") {
+            for node in status.children_named("node_state") {
+                if let (Some(id), Some(name)) = (node.id(), node.get("uname")) {
+                    self.node_cache.entry(id.to_owned()).or_insert_with(|| name.to_owned());
+                }
+            }
+        }
+    }
+
+    /// The scheduler sent something.
+    pub fn scheduler_message(&mut self, clock: super::core::Clock, message: &Element) {
+        self.clock = clock;
+        if message.get("crm_task") == Some("pe_calc") && message.get("subt") == Some("response") {
+            if self.schedule_reference.is_some()
+                && self.schedule_reference.as_deref() == message.get("reference")
+            {
+                self.timers.scheduler = None;
+                self.input_message(Input::PeSuccess, message, "handle_response");
+            } else {
+                self.note(Priority::Info, "Superseded scheduler reply ignored");
+            }
+        }
+        self.run();
+    }
+
+    pub(super) fn invoke_engine(&mut self, message: &Element) {
+        if !self.flags.the_dc || self.fsm.state() != State::TransitionEngine {
+            return;
+        }
+        let source = message.get("crm-tgraph-in").unwrap_or("unknown").to_owned();
+        let Some(xml) = envelope::data(message) else {
+            self.note(Priority::Error, "No graph in the scheduler's reply");
+            self.input(Input::PeCalc, Cause::Internal, "do_te_invoke");
+            return;
+        };
+        if !self.graph.complete {
+            self.abort_transition(INFINITY, Completion::Restart, "Transition Active");
+            return;
+        }
+        if self.timers.transition.is_some() {
+            self.note(Priority::Debug, "The transition timer wins over this new graph");
+            return;
+        }
+        let Some(graph) = Graph::unpack(xml, &source) else {
+            self.note(Priority::Error, "The scheduler's graph makes no sense");
+            self.error(Input::Error, "do_te_invoke");
+            return;
+        };
+        let text = format!(
+            "Processing graph {} (ref={}) derived from {source}",
+            graph.id,
+            message.get("reference").unwrap_or("")
+        );
+        self.note(Priority::Info, text);
+        self.schedule_reference = None;
+        self.graph = graph;
+        self.flags.in_transition = true;
+        self.pass_wanted = true;
+    }
+
+    /// A new DC has no graph yet.
+    pub(super) fn graph_blank(&mut self) {
+        self.graph = Graph::default();
+        self.flags.in_transition = false;
+    }
+
+    fn engine_is_off(&self) -> bool {
+        matches!(
+            self.fsm.state(),
+            State::Starting
+                | State::Pending
+                | State::NotDc
+                | State::Halt
+                | State::Stopping
+                | State::Terminate
+        )
+    }
+
+    // --- one pass -----------------------------------------------------------------------------
+
+    pub(super) fn graph_pass(&mut self) {
+        if self.engine_is_off() || self.graph.complete {
+            return;
+        }
+        let n_peers = self.group.peers().n_active();
+        let batch_limit = self.throttle.batch_limit(self.graph.batch_limit, n_peers);
+        let throttle = &self.throttle;
+        let started = self.graph.fire(batch_limit, |graph, action| throttle.allows(graph, action));
+        for id in &started {
+            self.initiate(*id);
+        }
+        let pass = self.graph.outcome();
+        match pass {
+            Pass::Active => {
+                // Those that were done at once may have made room for others.
+                self.pass_wanted |= !started.is_empty()
+                    && started
+                        .iter()
+                        .any(|id| self.graph.action(*id).is_none_or(|action| action.confirmed));
+            }
+            Pass::Pending => {}
+            Pass::Complete | Pass::Terminated => self.graph_done(pass),
+        }
+    }
+
+    fn graph_done(&mut self, pass: Pass) {
+        let counts = self.graph.counts;
+        let (word, priority) = match pass {
+            Pass::Terminated => ("Terminated", Priority::Warning),
+            _ if counts.skipped > 0 => ("Stopped", Priority::Notice),
+            _ => ("Complete", Priority::Notice),
+        };
+        let text = format!(
+            "Transition {} (Complete={}, Pending={}, Fired={}, Skipped={}, Incomplete={}, Source={}): {word}",
+            self.graph.id,
+            counts.completed,
+            counts.pending,
+            counts.fired,
+            counts.skipped,
+            counts.incomplete,
+            self.graph.source
+        );
+        self.note(priority, text);
+        self.flags.in_transition = false;
+        self.fsm.resume();
+        let completion = std::mem::replace(&mut self.graph.completion, Completion::Done);
+        let state = self.fsm.state();
+        match completion {
+            Completion::Done | Completion::Wait => {
+                if state == State::TransitionEngine {
+                    self.input(Input::TeSuccess, Cause::Internal, "notify_crmd");
+                }
+            }
+            Completion::Restart => {
+                if state == State::TransitionEngine {
+                    if self.options.transition_delay.is_zero() {
+                        self.input(Input::PeCalc, Cause::Internal, "notify_crmd");
+                    } else {
+                        self.timers.transition = self.after(self.options.transition_delay);
+                    }
+                } else if state == State::PolicyEngine {
+                    self.queue_actions(Actions::of(&[Action::PeInvoke]), None);
+                }
+            }
+            Completion::Shutdown => {
+                let input = if self.flags.shutdown { Input::Stop } else { Input::Terminate };
+                self.input(input, Cause::Internal, "notify_crmd");
+            }
+        }
+    }
+
+    /// Whatever was planned is outdated.
+    pub(super) fn abort_transition(&mut self, priority: i32, completion: Completion, reason: &str) {
+        if self.engine_is_off() {
+            return;
+        }
+        self.schedule_reference = None;
+        self.timers.scheduler = None;
+        if self.graph.complete {
+            let text = format!("Transition {} aborted: {reason} | complete=true", self.graph.id);
+            self.note(Priority::Info, text);
+            if self.options.transition_delay.is_zero() {
+                self.input(Input::PeCalc, Cause::Internal, "abort_transition_graph");
+            } else {
+                self.timers.transition = self.after(self.options.transition_delay);
+            }
+            return;
+        }
+        if self.graph.abort(priority, completion, reason) {
+            let text = format!(
+                "Transition {} aborted: {reason} | complete=false, action on completion: {}",
+                self.graph.id,
+                self.graph.completion.as_str()
+            );
+            self.note(Priority::Notice, text);
+        }
+        self.pass_wanted = true;
+    }
+
+    // --- initiating ---------------------------------------------------------------------------
+
+    fn initiate(&mut self, id: i32) {
+        let Some(action) = self.graph.action(id).cloned() else { return };
+        let done = match action.kind {
+            Kind::Pseudo => {
+                self.note(
+                    Priority::Debug,
+                    format!("Pseudo-action {id} ({}) fired and confirmed", action.key()),
+                );
+                if action.task() == "maintenance_nodes" {
+                    self.send_maintenance(&action);
+                }
+                true
+            }
+            Kind::Cluster if action.task() == "stonith" => {
+                self.fence(&action);
+                return;
+            }
+            Kind::Cluster => self.initiate_cluster(&action),
+            Kind::Resource => self.initiate_resource(&action),
+        };
+        if done {
+            self.confirm_action(id);
+        }
+    }
+
+    fn send_maintenance(&mut self, action: &GraphAction) {
+        let request =
+            self.request("maintenance_nodes", None, "crmd", "tengine", Some(action.xml.clone()));
+        self.send_peer(None, &request);
+    }
+
+    fn action_key(&self, action: &GraphAction) -> String {
+        Key {
+            action: action.id,
+            transition: self.graph.id,
+            target_rc: action.target_rc(),
+            uuid: self.setup.te_uuid.clone(),
+        }
+        .to_string()
+    }
+
+    /// Returns true if the action is done by this.
+    fn initiate_cluster(&mut self, action: &GraphAction) -> bool {
+        let task = action.task().to_owned();
+        let from_cib = action.xml.get("mode") == Some("cib");
+        let node = action.on_node().to_owned();
+        let router = if from_cib { self.own_name().to_owned() } else { action.router().to_owned() };
+        let own = self.is_own(&router);
+        let locally = if own { " locally" } else { "" };
+        self.note(
+            Priority::Notice,
+            format!(
+                "Requesting controller on {router} perform '{task}' on {node}{locally} | action {}",
+                action.id
+            ),
+        );
+        if task == "do_shutdown" {
+            if own {
+                self.note(Priority::Info, "crm-event: do_shutdown is a local shutdown");
+                self.graph.completion = Completion::Shutdown;
+                self.graph.abort_reason = "local shutdown".to_owned();
+                return true;
+            }
+            if let Some(id) = self.group.peers().by_name(&node).map(|peer| peer.id) {
+                self.join.expected.insert(id, "down");
+            }
+        }
+        let key = self.action_key(action);
+        let mut request =
+            self.request(&task, Some(&router), "crmd", "tengine", Some(action.xml.clone()));
+        request.set("transition-key", key);
+        if own {
+            let mut local = request;
+            let name = self.own_name().to_owned();
+            local.set("src", name);
+            self.route(&local, false);
+        } else {
+            self.send_peer(Some(&router), &request);
+        }
+        if action.meta("CRM_meta_op_no_wait") == Some("true") {
+            return true;
+        }
+        let timeout =
+            if action.timeout.is_zero() { self.graph.network_delay } else { action.timeout };
+        let deadline = self.after(timeout + self.graph.network_delay);
+        if let Some(action) = self.graph.action_mut(action.id) {
+            action.deadline = deadline;
+        }
+        false
+    }
+
+    /// Returns true if the action is done by this.
+    fn initiate_resource(&mut self, action: &GraphAction) -> bool {
+        let router = action.router().to_owned();
+        let own = self.is_own(&router);
+        let key = self.action_key(action);
+        let no_wait = action.meta("CRM_meta_op_no_wait") == Some("true");
+        let name = action.xml.get("internal_operation_key").unwrap_or(action.key());
+        self.note(
+            Priority::Notice,
+            format!(
+                "Initiating {} operation {name}{} on {}{} | action {}",
+                action.task(),
+                if own { " locally" } else { "" },
+                action.on_node(),
+                if no_wait { " without waiting" } else { "" },
+                action.id
+            ),
+        );
+        let mut xml = action.xml.clone();
+        xml.set("transition-key", key);
+        let mut request = self.request("lrm_invoke", Some(&router), "lrmd", "tengine", Some(xml));
+        // The timer first: a local operation may be answered before this returns.
+        if !no_wait {
+            let deadline = self.after(action.timeout + self.graph.network_delay);
+            if let Some(action) = self.graph.action_mut(action.id) {
+                action.deadline = deadline;
+            }
+        }
+        if own {
+            let name = self.own_name().to_owned();
+            request.set("src", name);
+            self.lrm_invoke(&request);
+        } else {
+            self.send_peer(Some(&router), &request);
+        }
+        no_wait
+    }
+
+    /// An action's result is known and good, or marked bad before.
+    pub(super) fn confirm_action(&mut self, id: i32) {
+        self.graph.finish(id);
+        self.pass_wanted = true;
+    }
+
+    /// Actions whose result did not come in time.
+    pub(super) fn actions_lost(&mut self) {
+        if self.graph.complete {
+            return;
+        }
+        for id in self.graph.overdue(self.clock.now) {
+            let Some(action) = self.graph.action_mut(id) else { continue };
+            action.deadline = None;
+            action.failed = true;
+            let action = action.clone();
+            let node = action.on_node().to_owned();
+            let router = action.router().to_owned();
+            let own = self.is_own(&router);
+            let text = format!(
+                "Node {router} did not send {} result (via {}) within {}ms (action timeout plus cluster-delay)",
+                action.task(),
+                if own { "executor" } else { "controller" },
+                (action.timeout + self.graph.network_delay).as_millis()
+            );
+            self.note(Priority::Error, text);
+            self.graph.finish(id);
+            self.abort_transition(INFINITY, Completion::Restart, "Action lost");
+            if action.kind == Kind::Resource && is_recordable(action.task()) {
+                self.record_lost(&action, &node, own, &router);
+            }
+        }
+    }
+
+    fn record_lost(&mut self, action: &GraphAction, node: &str, own: bool, router: &str) {
+        let Some(rsc) = action.xml.child("primitive") else { return };
+        let mut op = OpRecord {
+            rsc: rsc.id().unwrap_or("").to_owned(),
+            task: action.task().to_owned(),
+            interval_ms: action
+                .meta("CRM_meta_interval")
+                .and_then(|text| text.parse().ok())
+                .unwrap_or(0),
+            call_id: -1,
+            rc: 1,
+            status: status::TIMEOUT,
+            key: Some(self.action_key(action)),
+            run_time: self.clock.epoch,
+            rc_change: self.clock.epoch,
+            ..OpRecord::default()
+        };
+        op.exit_reason = if own {
+            "Local executor did not return result in time".to_owned()
+        } else {
+            format!("Controller on {router} did not return result in time")
+        };
+        let mut resource = Element::new("lrm_resource").with("id", op.rsc.as_str());
+        for name in ["type", "class", "provider"] {
+            if let Some(value) = rsc.get(name) {
+                resource.set(name, value);
+            }
+        }
+        for entry in op.to_xml(node, "controld_record_action_timeout", None) {
+            resource.push(entry);
+        }
+        let uuid = action.on_node_uuid().to_owned();
+        let status =
+            super::lrm::status_update(&uuid, node, "controld_record_action_timeout", resource);
+        self.cib_modify(CibCall::Quiet("lost action"), "status", cib_option::CAN_CREATE, status);
+    }
+}
+
+/// Whether an operation leaves a trace in the CIB.
+pub(super) fn is_recordable(task: &str) -> bool {
+    !matches!(task, "cancel" | "delete" | "notify" | "meta-data")
+}
+
+/// Sets a cluster option in a copy of the CIB, wherever it stands.
+fn force_option(cib: &mut Element, name: &str, value: &str) {
+    let Some(config) = cib.at_mut(&["configuration", "crm_config"]) else { return };
+    for set in config.children_mut() {
+        for nvpair in set.children_mut() {
+            if nvpair.get("name") == Some(name) {
+                nvpair.set("value", value);
+                return;
+            }
+        }
+    }
+    if config.child("cluster_property_set").is_none() {
+        config.push(Element::new("cluster_property_set").with("id", "cib-bootstrap-options"));
+    }
+    if let Some(set) = config.child_mut("cluster_property_set") {
+        let id = format!("{}-{name}", set.id().unwrap_or("cib-bootstrap-options"));
+        set.push(Element::new("nvpair").with("id", id).with("name", name).with("value", value));
+    }
+}
