@@ -184,6 +184,18 @@ impl Lab {
         self.plug(n, "br0")
     }
 
+    /// Switches a host off and wipes its disk; its engine gets this configuration.
+    pub fn reset(&mut self, n: usize, conf: &str) -> io::Result<()> {
+        self.power_off(n)?;
+        let plan = self.host(n).plan.clone();
+        match fs::remove_dir_all(&plan.disk) {
+            Ok(()) => {}
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            Err(error) => return Err(error),
+        }
+        furnish(&plan, self.hosts.len(), conf)
+    }
+
     fn plug(&mut self, n: usize, bridge: &str) -> io::Result<()> {
         let (port, bridge) = (self.switch.index(&format!("p{n}"))?, self.switch.index(bridge)?);
         self.switch.set_master(port, bridge)?;

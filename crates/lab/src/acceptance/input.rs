@@ -1,0 +1,223 @@
+//! What must be refused: broken configurations, broken updates, bytes from nowhere.
+
+use std::io;
+use std::net::{Ipv4Addr, UdpSocket};
+use std::os::linux::net::SocketAddrExt;
+use std::os::unix::net::{SocketAddr, UnixStream};
+use std::time::{Duration, Instant};
+
+use super::{HANDBOOK_CONF, Walk};
+use crate::lab::wait_until;
+use crate::sandbox;
+
+/// How long the noise lasts; `QUORATE_NOISE_SECONDS` sets another (the full ten minutes: 600).
+const NOISE: Duration = Duration::from_secs(20);
+
+pub(super) fn run(walk: &mut Walk) -> io::Result<()> {
+    broken_configurations(walk)?;
+    walk.lab.reset(1, HANDBOOK_CONF)?;
+    walk.everything_on()?;
+    broken_updates(walk);
+    noise(walk)
+}
+
+fn broken_configurations(walk: &mut Walk) -> io::Result<()> {
+    walk.lab.power_on(1)?;
+    for (what, conf, patterns) in [
+        (
+            "a value out of range",
+            HANDBOOK_CONF.replace("token: 3000", "token: banana"),
+            vec!["totem.token", "banana"],
+        ),
+        (
+            "an unclosed section",
+            HANDBOOK_CONF
+                .replace("amf {\n        mode: disabled\n}", "amf {\n        mode: disabled\n"),
+            vec!["corosync.conf"],
+        ),
+        ("a wrong version", HANDBOOK_CONF.replace("version: 2", "version: 3"), vec!["version"]),
+        (
+            "no key and value",
+            HANDBOOK_CONF.replace("secauth: off", "secauth off"),
+            vec!["corosync.conf", "secauth off"],
+        ),
+    ] {
+        std::fs::write(walk.lab.host(1).disk().join("etc/corosync/corosync.conf"), conf)?;
+        walk.step(&format!("corosync -t refuses {what}"), 1, "corosync -t")
+            .fails()
+            .has(&patterns)
+            .check();
+        walk.step(
+            &format!("corosync -f refuses {what}"),
+            1,
+            "timeout 5 corosync -f; s=$?; echo status $s; exit $s",
+        )
+        .fails()
+        .has(&patterns)
+        .lacks(&["status 124"])
+        .check();
+    }
+    Ok(())
+}
+
+fn broken_updates(walk: &mut Walk) {
+    walk.step(
+        "fencing is off for this one",
+        1,
+        "crm configure property stonith-enabled=false && crm_resource --wait",
+    )
+    .check();
+    let before =
+        walk.lab.sh(1, "cibadmin -Q -o configuration").map(|said| said.text).unwrap_or_default();
+    for (what, xml) in [
+        ("an unknown element", "<nonsense id=\"x\"/>"),
+        ("a primitive without a class", "<primitive id=\"x\" type=\"Dummy\"/>"),
+        (
+            "an id that is no id",
+            "<primitive id=\"1 2\" class=\"ocf\" provider=\"pacemaker\" type=\"Dummy\"/>",
+        ),
+        ("half an element", "<primitive id=\"x\" class=\"ocf\""),
+    ] {
+        walk.step(
+            &format!("cibadmin refuses {what}"),
+            1,
+            &format!("cibadmin -C -o resources -X '{xml}'"),
+        )
+        .fails()
+        .check();
+    }
+    walk.step("cibadmin refuses a dangling reference", 1, "cibadmin -C -o constraints -X '<rsc_location id=\"l\" rsc=\"nosuch\" node=\"pacemaker01\" score=\"1\"/>'")
+        .fails()
+        .check();
+    let after =
+        walk.lab.sh(1, "cibadmin -Q -o configuration").map(|said| said.text).unwrap_or_default();
+    let same = if before == after && !after.is_empty() {
+        Ok(())
+    } else {
+        Err("the configuration changed".to_owned())
+    };
+    walk.verdict("nothing changed", same);
+}
+
+/// Random bytes at the totem port of every host and at the IPC sockets of one.
+fn noise(walk: &mut Walk) -> io::Result<()> {
+    let span = std::env::var("QUORATE_NOISE_SECONDS")
+        .ok()
+        .and_then(|text| text.parse().ok())
+        .map_or(NOISE, Duration::from_secs);
+    let pids = |walk: &Walk| {
+        walk.lab
+            .sh(1, "pgrep -f 'corosync|pacemaker' | sort")
+            .map(|said| said.text)
+            .unwrap_or_default()
+    };
+    let before = pids(walk);
+    let pid = walk.lab.host(1).pid().unwrap_or(0);
+    let until = Instant::now() + span;
+    let udp = std::thread::spawn(move || udp_noise(until));
+    let (sent, connected) = sandbox::in_network_of(pid, || Ok(ipc_noise(until)))?;
+    let packets = udp.join().unwrap_or(0);
+    println!(
+        "     ({packets} packets, {connected} connections with {sent} messages in {} s)",
+        span.as_secs()
+    );
+    let enough =
+        if packets > 100 && connected > 10 { Ok(()) } else { Err("there was no noise".to_owned()) };
+    walk.verdict("the noise was made", enough);
+    let after = pids(walk);
+    let alive = if before == after && !after.is_empty() {
+        Ok(())
+    } else {
+        Err(format!("before: {before}\nafter: {after}"))
+    };
+    walk.verdict("no daemon died of it", alive);
+    let formed = wait_until(Duration::from_secs(30), || {
+        walk.lab
+            .sh(1, "crm_mon -1")
+            .is_ok_and(|said| said.text.contains("Online: [ pacemaker01 pacemaker02 pacemaker03 ]"))
+    });
+    walk.verdict("the cluster is whole", formed.map(|_| ()).ok_or_else(|| "it is not".into()));
+    Ok(())
+}
+
+/// A generator that needs no seed from outside: the noise is the same every time.
+struct Noise(u64);
+
+impl Noise {
+    fn next(&mut self) -> u64 {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        self.0
+    }
+
+    /// Random bytes; every other time behind a start that parsers accept.
+    fn bytes(&mut self, start: &[u8]) -> Vec<u8> {
+        let length = (self.next() % 1400) as usize;
+        let mut bytes: Vec<u8> =
+            if self.next().is_multiple_of(2) { start.to_vec() } else { Vec::new() };
+        bytes.extend((0..length).map(|_| (self.next() >> 24) as u8));
+        bytes
+    }
+}
+
+/// A totem header: magic, version, type, no encapsulation, node id, target (`spec/totem.md` §2.1).
+fn totem_start(kind: u8) -> Vec<u8> {
+    let mut start = vec![0x70, 0xc0, 0x03, kind, 0];
+    start.extend(1_084_777_483u32.to_le_bytes());
+    start.extend(0u32.to_le_bytes());
+    start
+}
+
+fn udp_noise(until: Instant) -> u64 {
+    let Ok(socket) = UdpSocket::bind("0.0.0.0:0") else { return 0 };
+    let mut noise = Noise(0x9e37_79b9_7f4a_7c15);
+    let mut sent = 0;
+    while Instant::now() < until {
+        let start = totem_start((noise.next() % 8) as u8);
+        let bytes = noise.bytes(&start);
+        let target = match noise.next() % 4 {
+            0 => Ipv4Addr::new(239, 255, 100, 0),
+            n => Ipv4Addr::new(192, 168, 100, 9 + n as u8),
+        };
+        sent += u64::from(socket.send_to(&bytes, (target, 5405)).is_ok());
+        std::thread::sleep(Duration::from_micros(500));
+    }
+    sent
+}
+
+/// `(messages, connections)` that were made.
+fn ipc_noise(until: Instant) -> (u64, u64) {
+    let names = [
+        "cmap",
+        "cfg",
+        "cpg",
+        "quorum",
+        "votequorum",
+        "cib_rw",
+        "cib_ro",
+        "cib_shm",
+        "crmd",
+        "attrd",
+        "lrmd",
+        "stonith-ng",
+        "pengine",
+        "pacemakerd",
+    ];
+    let mut noise = Noise(0x2545_f491_4f6c_dd1d);
+    let (mut sent, mut connected) = (0, 0);
+    while Instant::now() < until {
+        let name = names[(noise.next() % names.len() as u64) as usize];
+        let stream = SocketAddr::from_abstract_name(name)
+            .and_then(|address| UnixStream::connect_addr(&address));
+        if let Ok(mut stream) = stream {
+            connected += 1;
+            // The start of a handshake (`spec/libqb-ipc.md` §4): id, size, wanted buffer size.
+            let start = [&(-1i32).to_le_bytes()[..], &[0; 4], &24u64.to_le_bytes()[..]].concat();
+            let bytes = noise.bytes(&start);
+            sent += u64::from(io::Write::write_all(&mut stream, &bytes).is_ok());
+        }
+        std::thread::sleep(Duration::from_millis(2));
+    }
+    (sent, connected)
+}
