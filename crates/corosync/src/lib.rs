@@ -1,4 +1,4 @@
-//! the cluster engine, its services and tools.
+//! The cluster engine, its services and tools.
 
 pub mod transport;
 
@@ -6,6 +6,9 @@ use base::Applet;
 
 pub mod cmap;
 pub mod config;
+pub mod engine;
+pub mod ring;
+pub mod services;
 pub mod wire;
 
 /// The commands this crate contributes to the `quorate` executable.

@@ -1,0 +1,778 @@
+//! The engine's core above the ring: services, synchronisation, the map. It takes memberships and
+//! messages from the ring, requests from clients, and time; it puts out [`Output`]s. No socket,
+//! file or clock.
+//!
+//! Reading order: [`context`] (what services get and what comes out), [`sync`], then
+//! [`crate::services`].
+//!
+//! Source: `spec/corosync-services.md` §1–§4.
+
+pub mod context;
+mod requests;
+pub mod sync;
+
+use std::fmt;
+use std::net::IpAddr;
+
+use base::log::Priority;
+use base::{NodeId, Time};
+
+pub use context::{Counters, Ctx, GROUP_SERVICES, GROUP_SYNC, Output, exec_id};
+pub use requests::Admission;
+
+use crate::cmap::{Change, Map, Value};
+use crate::config::parse::Parsed;
+use crate::ring::RingId;
+use crate::services::cfg::Cfg;
+use crate::services::cmap::Cmap;
+use crate::services::cpg::Cpg;
+use crate::services::monitor;
+use crate::services::quorum::Quorum;
+use crate::services::votequorum::Votequorum;
+use crate::wire::{CsError, Fields};
+use sync::{Step, Sync};
+
+/// One client connection.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub struct ConnId(pub u64);
+
+impl fmt::Display for ConnId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:#x}", self.0)
+    }
+}
+
+/// The services, by their numbers on the wire.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+#[repr(usize)]
+pub enum ServiceId {
+    /// The configuration map.
+    Cmap = 0,
+    /// Administration.
+    Cfg = 1,
+    /// Process groups.
+    Cpg = 2,
+    /// Quorum.
+    Quorum = 3,
+    /// Load test.
+    Pload = 4,
+    /// Votes.
+    Votequorum = 5,
+    /// Resource monitoring.
+    Mon = 6,
+    /// Watchdog.
+    Wd = 7,
+}
+
+/// Facts about a service.
+#[derive(Debug)]
+pub struct ServiceInfo {
+    /// Which.
+    pub id: ServiceId,
+    /// Its name in the map.
+    pub name: &'static str,
+    /// Its name in the log.
+    pub title: &'static str,
+    /// Its socket, if it has clients.
+    pub ipc: Option<&'static str>,
+    /// How many cluster messages it has.
+    pub functions: u16,
+    /// Whether it takes part in synchronisations.
+    pub syncs: bool,
+}
+
+/// All services, in the order they are loaded.
+pub const SERVICES: &[ServiceInfo] = &[
+    ServiceInfo {
+        id: ServiceId::Cmap,
+        name: "corosync_cmap",
+        title: "corosync configuration map access",
+        ipc: Some("cmap"),
+        functions: 1,
+        syncs: true,
+    },
+    ServiceInfo {
+        id: ServiceId::Cfg,
+        name: "corosync_cfg",
+        title: "corosync configuration service",
+        ipc: Some("cfg"),
+        functions: 5,
+        syncs: false,
+    },
+    ServiceInfo {
+        id: ServiceId::Cpg,
+        name: "corosync_cpg",
+        title: "corosync cluster closed process group service v1.01",
+        ipc: Some("cpg"),
+        functions: 7,
+        syncs: true,
+    },
+    ServiceInfo {
+        id: ServiceId::Pload,
+        name: "corosync_pload",
+        title: "corosync profile loading service",
+        ipc: None,
+        functions: 2,
+        syncs: false,
+    },
+    ServiceInfo {
+        id: ServiceId::Mon,
+        name: "corosync_mon",
+        title: "corosync resource monitoring service",
+        ipc: None,
+        functions: 0,
+        syncs: false,
+    },
+    ServiceInfo {
+        id: ServiceId::Wd,
+        name: "corosync_wd",
+        title: "corosync watchdog service",
+        ipc: None,
+        functions: 0,
+        syncs: false,
+    },
+    ServiceInfo {
+        id: ServiceId::Votequorum,
+        name: "corosync_votequorum",
+        title: "corosync vote quorum service v1.0",
+        ipc: Some("votequorum"),
+        functions: 4,
+        syncs: true,
+    },
+    ServiceInfo {
+        id: ServiceId::Quorum,
+        name: "corosync_quorum",
+        title: "corosync cluster quorum service v0.1",
+        ipc: Some("quorum"),
+        functions: 0,
+        syncs: true,
+    },
+];
+
+/// The facts about one service.
+pub fn info(id: ServiceId) -> Option<&'static ServiceInfo> {
+    SERVICES.iter().find(|service| service.id == id)
+}
+
+/// The state of a node's link.
+#[derive(Clone, Debug, PartialEq, Eq, Default)]
+pub struct NodeStatus {
+    /// It takes part in the membership protocol.
+    pub is_reachable: bool,
+    /// The link is configured and bound.
+    pub is_enabled: bool,
+    /// Packets get through.
+    pub is_connected: bool,
+    /// Largest payload.
+    pub mtu: u32,
+    /// Its address.
+    pub address: String,
+}
+
+/// What the core asks the shell while it answers a request.
+pub trait Surroundings {
+    /// The keys of the statistics map.
+    fn stats(&self) -> Vec<(String, Value)>;
+    /// Resets statistics: `knet`, `ipc`, `totem`, `schedmiss` or `all`.
+    fn clear_stats(&self, what: &str);
+    /// A node's links.
+    fn node_status(&self, node: NodeId) -> Option<NodeStatus>;
+    /// A node's addresses, one per link; empty for an unknown node.
+    fn addresses(&self, node: NodeId) -> Vec<IpAddr>;
+    /// Name and status of each local link.
+    fn links(&self) -> Vec<(String, String)>;
+}
+
+/// A membership change from the ring.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Membership {
+    /// The new ring.
+    pub ring: RingId,
+    /// Its members.
+    pub members: Vec<NodeId>,
+    /// Who left since the last regular one.
+    pub left: Vec<NodeId>,
+    /// Who joined.
+    pub joined: Vec<NodeId>,
+    /// Whether this is the transitional step: the members that come along from the old ring.
+    pub is_transitional: bool,
+}
+
+/// Why a service could not be loaded.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("Service engine '{service}' failed to load for reason '{reason}'")]
+pub struct LoadError {
+    /// The service.
+    pub service: &'static str,
+    /// The reason.
+    pub reason: String,
+}
+
+/// The engine.
+pub struct Engine {
+    me: NodeId,
+    map: Map,
+    sync: Sync,
+    is_syncing: bool,
+    is_ipc_allowed: bool,
+    counters: Counters,
+    conns: std::collections::BTreeMap<ConnId, ServiceId>,
+    out: Vec<Output>,
+    cmap: Cmap,
+    cfg: Cfg,
+    cpg: Cpg,
+    quorum: Quorum,
+    votequorum: Option<Votequorum>,
+    is_reloading: bool,
+}
+
+/// Builds the context of one call; a macro because it borrows single fields.
+macro_rules! ctx {
+    ($engine:expr, $now:expr) => {
+        &mut Ctx {
+            now: $now,
+            me: $engine.me,
+            map: &mut $engine.map,
+            out: &mut $engine.out,
+            counters: &mut $engine.counters,
+        }
+    };
+}
+pub(crate) use ctx;
+
+impl Engine {
+    /// An engine for this node with its configuration.
+    pub fn new(me: NodeId, map: Map) -> Engine {
+        Engine {
+            me,
+            map,
+            sync: Sync::default(),
+            is_syncing: true,
+            is_ipc_allowed: false,
+            counters: Counters::default(),
+            conns: std::collections::BTreeMap::new(),
+            out: Vec::new(),
+            cmap: Cmap::default(),
+            cfg: Cfg::default(),
+            cpg: Cpg::default(),
+            quorum: Quorum::new(false),
+            votequorum: None,
+            is_reloading: false,
+        }
+    }
+
+    /// The map.
+    pub fn map(&self) -> &Map {
+        &self.map
+    }
+
+    /// Changes the map from outside; trackers hear of it with the next input.
+    pub fn map_mut(&mut self) -> &mut Map {
+        &mut self.map
+    }
+
+    /// Takes what there is to do.
+    pub fn take_outputs(&mut self) -> Vec<Output> {
+        std::mem::take(&mut self.out)
+    }
+
+    /// Whether clients may connect: from the first completed synchronisation on.
+    pub fn is_ipc_allowed(&self) -> bool {
+        self.is_ipc_allowed
+    }
+
+    /// Whether a synchronisation is running.
+    pub fn is_syncing(&self) -> bool {
+        self.is_syncing
+    }
+
+    /// Whether this partition may act.
+    pub fn is_quorate(&self) -> bool {
+        self.quorum.is_quorate()
+    }
+
+    /// The members of the current ring.
+    pub fn members(&self) -> &[NodeId] {
+        self.sync.members()
+    }
+
+    /// The stored value of `expected_votes_tracking`, when that is on.
+    pub fn tracking_barrier(&self) -> Option<u32> {
+        self.votequorum.as_ref()?.tracking_barrier()
+    }
+
+    /// Loads all services.
+    ///
+    /// # Errors
+    /// The one that refuses; the engine is then of no use.
+    pub fn load(&mut self, now: Time, tracking_barrier: u32) -> Result<(), LoadError> {
+        for key in ["runtime.blackbox.dump_flight_data", "runtime.blackbox.dump_state"] {
+            self.map.put(key, "no".into());
+        }
+        self.map.put("runtime.force_gather", "no".into());
+        for id in [
+            ServiceId::Cmap,
+            ServiceId::Cfg,
+            ServiceId::Cpg,
+            ServiceId::Pload,
+            ServiceId::Mon,
+            ServiceId::Wd,
+        ] {
+            match id {
+                ServiceId::Mon => monitor::load_mon(ctx!(self, now)),
+                ServiceId::Wd => monitor::load_wd(ctx!(self, now)),
+                _ => {}
+            }
+            self.announce(now, id);
+        }
+        self.load_quorum(now, tracking_barrier)?;
+        self.settle(now);
+        Ok(())
+    }
+
+    fn load_quorum(&mut self, now: Time, tracking_barrier: u32) -> Result<(), LoadError> {
+        let refused = |service, reason: &str| LoadError { service, reason: reason.to_owned() };
+        if let Some(provider) = self.map.get_text("quorum.provider").filter(|text| !text.is_empty())
+        {
+            ctx!(self, now).notice("QUORUM", format!("Using quorum provider {provider}"));
+            if provider != "corosync_votequorum" {
+                ctx!(self, now).log(Priority::Crit, "QUORUM", || {
+                    format!("Quorum provider: {provider} failed to initialize.")
+                });
+                return Err(refused("corosync_quorum", "Invalid quorum provider"));
+            }
+            self.quorum = Quorum::new(true);
+            let loaded = Votequorum::load(ctx!(self, now), tracking_barrier);
+            let votequorum = loaded.map_err(|reason| refused("corosync_votequorum", &reason))?;
+            self.votequorum = Some(votequorum);
+            self.tell_quorum(now);
+            self.announce(now, ServiceId::Votequorum);
+        }
+        self.announce(now, ServiceId::Quorum);
+        Ok(())
+    }
+
+    fn announce(&mut self, now: Time, id: ServiceId) {
+        let Some(info) = info(id) else { return };
+        let number = id as usize;
+        let base = format!("internal_configuration.service.{number}");
+        self.map.put(&format!("{base}.name"), info.name.into());
+        self.map.put(&format!("{base}.ver"), Value::U32(0));
+        let base = services_prefix(info);
+        self.map.put(&format!("{base}.service_id"), Value::U16(number as u16));
+        for function in 0..info.functions {
+            self.map.put(&format!("{base}.{function}.tx"), Value::U64(0));
+            self.map.put(&format!("{base}.{function}.rx"), Value::U64(0));
+        }
+        let ctx = ctx!(self, now);
+        ctx.notice("SERV", format!("Service engine loaded: {} [{number}]", info.title));
+        if let Some(name) = info.ipc {
+            ctx.log(Priority::Info, "QB", || format!("server name: {name}"));
+        }
+    }
+
+    /// Whether a service is loaded.
+    pub fn is_loaded(&self, id: ServiceId) -> bool {
+        id != ServiceId::Votequorum || self.votequorum.is_some()
+    }
+
+    /// The loaded services, in the order they are unloaded.
+    pub fn unload_order(&self) -> Vec<&'static ServiceInfo> {
+        let mut order: Vec<&ServiceInfo> =
+            SERVICES.iter().filter(|service| self.is_loaded(service.id)).collect();
+        order.sort_by_key(|service| (service.id != ServiceId::Votequorum, service.id));
+        order
+    }
+
+    // --- From the ring ---
+
+    /// A membership change. `ip_text` gives a member's entry for `runtime.members`.
+    pub fn handle_membership(
+        &mut self,
+        now: Time,
+        change: &Membership,
+        ip_text: &dyn Fn(NodeId) -> String,
+    ) {
+        self.is_syncing = true;
+        for node in &change.left {
+            self.map.put(&format!("runtime.members.{node}.status"), "left".into());
+        }
+        for node in &change.joined {
+            self.member_joined(*node, ip_text);
+        }
+        if let Some(service) = self.sync.interrupt()
+            && service == ServiceId::Cpg as u32
+        {
+            self.cpg.sync_abort();
+        }
+        if change.is_transitional {
+            self.sync.set_transitional(&change.members);
+        } else {
+            self.start_sync(now, change);
+        }
+        self.settle(now);
+    }
+
+    fn member_joined(&mut self, node: NodeId, ip_text: &dyn Fn(NodeId) -> String) {
+        let base = format!("runtime.members.{node}");
+        let count = self.map.get_u32(&format!("{base}.join_count"));
+        if count.is_none() {
+            self.map.put(&format!("{base}.ip"), Value::text(ip_text(node)));
+        }
+        let count = count.unwrap_or(0).wrapping_add(1);
+        self.map.put(&format!("{base}.join_count"), Value::U32(count));
+        self.map.put(&format!("{base}.status"), "joined".into());
+    }
+
+    fn start_sync(&mut self, now: Time, change: &Membership) {
+        let services: Vec<u32> = {
+            let mut ids: Vec<u32> = SERVICES
+                .iter()
+                .filter(|service| service.syncs && self.is_loaded(service.id))
+                .map(|service| service.id as u32)
+                .collect();
+            ids.sort_unstable();
+            ids
+        };
+        let build = self.sync.start(&change.members, change.ring, &services);
+        self.out.push(Output::Mcast { group: GROUP_SYNC, payload: build });
+        let trans = self.sync.transitional().to_vec();
+        let (members, ring) = (&change.members, change.ring);
+        self.cmap.sync_init(ctx!(self, now));
+        self.cpg.sync_init(&trans, members, ring);
+        self.quorum.sync_init(ctx!(self, now), &trans, members, ring);
+        if let Some(votequorum) = &mut self.votequorum {
+            votequorum.sync_init(ctx!(self, now), members, ring);
+        }
+    }
+
+    /// A message of a process group.
+    pub fn handle_delivery(
+        &mut self,
+        now: Time,
+        from: NodeId,
+        group: &[u8],
+        payload: &[u8],
+        swapped: bool,
+    ) {
+        let message = Fields::from_peer(payload, swapped);
+        if group == GROUP_SYNC {
+            let steps = self.sync.receive(from, &message);
+            self.walk(now, steps);
+        } else if group == GROUP_SERVICES {
+            self.deliver(now, from, &message);
+        }
+        self.settle(now);
+    }
+
+    fn deliver(&mut self, now: Time, from: NodeId, message: &Fields<'_>) {
+        let Some(id) = message.i32(0).and_then(|id| u32::try_from(id).ok()) else { return };
+        let (service, function) = (id >> 16, (id & 0xffff) as u16);
+        let Some(info) =
+            SERVICES.iter().find(|info| info.id as u32 == service && self.is_loaded(info.id))
+        else {
+            return;
+        };
+        if function >= info.functions {
+            let count = info.functions;
+            ctx!(self, now).log(Priority::Warning, "SERV", || {
+                format!(
+                    "discarded unknown message {function} for service {service} (max id {count})"
+                )
+            });
+            return;
+        }
+        if let Some(count) = self.counters.rx[service as usize].get_mut(usize::from(function)) {
+            *count += 1;
+        }
+        match info.id {
+            ServiceId::Cmap => self.cmap.deliver(ctx!(self, now), from, message),
+            ServiceId::Cfg => self.cfg.deliver(ctx!(self, now), from, function, message),
+            ServiceId::Cpg => self.cpg.deliver(ctx!(self, now), from, function, message),
+            ServiceId::Votequorum => {
+                if let Some(votequorum) = &mut self.votequorum {
+                    votequorum.deliver(ctx!(self, now), from, function, message);
+                }
+            }
+            // Messages of the load test are counted, nothing else.
+            ServiceId::Pload | ServiceId::Quorum | ServiceId::Mon | ServiceId::Wd => {}
+        }
+    }
+
+    /// Does what the synchronisation asks for.
+    fn walk(&mut self, now: Time, steps: Vec<Step>) {
+        for step in steps {
+            match step {
+                Step::Process(service) => self.process(now, service),
+                Step::Activate(service) => self.activate(now, service),
+                Step::Complete => self.complete(now),
+            }
+        }
+    }
+
+    fn process(&mut self, now: Time, service: u32) {
+        let done = match service {
+            0 => {
+                self.cmap.sync_process(ctx!(self, now));
+                true
+            }
+            2 => {
+                self.cpg.sync_process(ctx!(self, now));
+                true
+            }
+            5 => match &mut self.votequorum {
+                Some(votequorum) => votequorum.sync_process(ctx!(self, now)),
+                None => true,
+            },
+            // Nothing to send, or a service that only other nodes have.
+            _ => true,
+        };
+        if done {
+            let barrier = self.sync.processed();
+            self.out.push(Output::Mcast { group: GROUP_SYNC, payload: barrier });
+        }
+    }
+
+    fn activate(&mut self, now: Time, service: u32) {
+        match service {
+            0 => {
+                let trans = self.sync.transitional().to_vec();
+                self.cmap.sync_activate(ctx!(self, now), &trans);
+            }
+            2 => self.cpg.sync_activate(ctx!(self, now)),
+            3 => self.quorum.sync_activate(ctx!(self, now)),
+            5 => {
+                if let Some(votequorum) = &mut self.votequorum {
+                    votequorum.sync_activate(ctx!(self, now));
+                }
+                self.tell_quorum(now);
+            }
+            _ => {}
+        }
+    }
+
+    fn complete(&mut self, now: Time) {
+        self.is_syncing = false;
+        self.is_ipc_allowed = true;
+        ctx!(self, now)
+            .notice("MAIN", "Completed service synchronization, ready to provide service.");
+        self.out.push(Output::SyncComplete);
+    }
+
+    fn tell_quorum(&mut self, now: Time) {
+        let Some(votequorum) = &mut self.votequorum else { return };
+        for verdict in votequorum.take_verdicts() {
+            self.quorum.set_quorum(
+                ctx!(self, now),
+                &verdict.members,
+                verdict.is_quorate,
+                verdict.ring,
+            );
+        }
+    }
+
+    // --- Time ---
+
+    /// When to call [`Engine::handle_timeout`].
+    pub fn next_deadline(&self) -> Option<Time> {
+        let votes = self.votequorum.as_ref().and_then(Votequorum::deadline);
+        [self.cfg.deadline(), votes].into_iter().flatten().min()
+    }
+
+    /// Time has passed.
+    pub fn handle_timeout(&mut self, now: Time) {
+        self.cfg.handle_timeout(ctx!(self, now));
+        if let Some(votequorum) = &mut self.votequorum {
+            votequorum.handle_timeout(ctx!(self, now));
+        }
+        self.settle(now);
+    }
+
+    /// The node is about to leave in order.
+    pub fn handle_exit(&mut self, now: Time) {
+        self.is_ipc_allowed = false;
+        if let Some(votequorum) = &mut self.votequorum {
+            votequorum.exit(ctx!(self, now));
+        }
+    }
+
+    // --- What follows from every input ---
+
+    /// Follows up an input: verdicts, changes of the map, a synchronisation that waits.
+    fn settle(&mut self, now: Time) {
+        self.tell_quorum(now);
+        // A reaction may change the map again; each round handles what the last one did.
+        while self.map.has_changes() {
+            for change in self.map.take_changes() {
+                self.cmap.notify(ctx!(self, now), &change);
+                self.react(now, &change);
+            }
+        }
+        if let Some(service) = self.sync.unfinished() {
+            self.process(now, service);
+        }
+        self.tell_quorum(now);
+    }
+
+    fn react(&mut self, now: Time, change: &Change) {
+        let key = change.key.as_str();
+        if key.starts_with("logging.") && !self.is_reloading {
+            self.out.push(Output::LogConfigChanged);
+        } else if key == "totem.config_version" {
+            self.cmap.version_changed(ctx!(self, now));
+        } else if key.starts_with("totem.") && !key.starts_with("totem.interface.") {
+            if !self.is_reloading {
+                self.out.push(Output::TotemConfigChanged);
+            }
+        } else if key.starts_with("quorum.") || key.starts_with("nodelist.") {
+            if !self.is_reloading
+                && let Some(votequorum) = &mut self.votequorum
+            {
+                votequorum.config_changed(ctx!(self, now));
+            }
+        } else if key == "runtime.force_gather" {
+            if change.new.as_ref().is_some_and(|value| *value != "no".into()) {
+                ctx!(self, now).log(Priority::Error, "MAIN", || "Forcing into GATHER state".into());
+                self.map.put("runtime.force_gather", "no".into());
+                self.out.push(Output::ForceGather);
+            }
+        } else if key == "runtime.blackbox.dump_flight_data"
+            && change.new.as_ref().is_some_and(|value| *value != "no".into())
+        {
+            self.out.push(Output::DumpBlackbox);
+        }
+    }
+
+    // --- Reload ---
+
+    /// Keys that a reload cannot change.
+    const FIXED: &'static [&'static str] = &[
+        "totem.version",
+        "totem.threads",
+        "totem.ip_version",
+        "totem.rrp_mode",
+        "totem.netmtu",
+        "totem.transport",
+        "totem.cluster_name",
+        "quorum.provider",
+        "system.move_to_root_cgroup",
+        "system.allow_knet_handle_fallback",
+        "system.sched_rr",
+        "system.priority",
+        "system.qb_ipc_type",
+        "system.state_dir",
+    ];
+
+    /// The files were read again (or could not be). `check` reads and validates the new keys as at
+    /// start, writing derived values into them.
+    pub fn handle_reload(
+        &mut self,
+        now: Time,
+        read: Result<Parsed, String>,
+        check: &dyn Fn(&mut Map) -> Result<(), String>,
+    ) {
+        let error = self.try_reload(now, read, check);
+        self.cfg.reloaded(ctx!(self, now), error);
+        self.settle(now);
+    }
+
+    fn try_reload(
+        &mut self,
+        now: Time,
+        read: Result<Parsed, String>,
+        check: &dyn Fn(&mut Map) -> Result<(), String>,
+    ) -> CsError {
+        let parsed = match read {
+            Ok(parsed) => parsed,
+            Err(text) => {
+                ctx!(self, now).log(Priority::Error, "CFG", || {
+                    format!("Unable to reload config file: {text}")
+                });
+                return CsError::InvalidParam;
+            }
+        };
+        self.settle(now);
+        self.is_reloading = true;
+        self.map.put("config.totemconfig_reload_in_progress", Value::U8(1));
+        self.map.put("config.reload_in_progress", Value::U8(1));
+        let result = self.apply_reload(now, parsed, check);
+        let error = match &result {
+            Ok(()) => CsError::Ok,
+            Err(text) => {
+                ctx!(self, now).log(Priority::Error, "CFG", || text.clone());
+                CsError::InvalidParam
+            }
+        };
+        self.map.put("config.reload_status", Value::I32(error as i32));
+        self.settle(now);
+        self.is_reloading = false;
+        self.map.put("config.totemconfig_reload_in_progress", Value::U8(0));
+        self.map.put("config.reload_in_progress", Value::U8(0));
+        if result.is_ok() {
+            self.out.push(Output::LogConfigChanged);
+            self.out.push(Output::TotemConfigChanged);
+            if let Some(votequorum) = &mut self.votequorum {
+                votequorum.config_changed(ctx!(self, now));
+            }
+        }
+        error
+    }
+
+    fn apply_reload(
+        &mut self,
+        now: Time,
+        parsed: Parsed,
+        check: &dyn Fn(&mut Map) -> Result<(), String>,
+    ) -> Result<(), String> {
+        let mut new = Map::new();
+        for (key, value) in parsed.keys {
+            new.put(&key, value);
+        }
+        for key in Self::FIXED {
+            let (old, wanted) = (self.map.get(key).cloned(), new.get(key).cloned());
+            if wanted.is_some() && wanted != old {
+                ctx!(self, now).notice(
+                    "CFG",
+                    format!(
+                        "Modified entry '{key}' in corosync.conf cannot be changed at run-time"
+                    ),
+                );
+            }
+            if wanted != old {
+                match old {
+                    Some(old) => new.put(key, old),
+                    None => drop(new.delete(key)),
+                }
+            }
+        }
+        check(&mut new).map_err(|text| format!("Configuration is not valid: {text}"))?;
+        const PREFIXES: &[&str] =
+            &["logging.", "totem.", "nodelist.", "quorum.", "uidgid.config.", "nozzle."];
+        for prefix in PREFIXES {
+            let gone: Vec<String> = self
+                .map
+                .iter(prefix)
+                .filter(|(key, _)| new.get(key).is_none())
+                .map(|(key, _)| key.to_owned())
+                .collect();
+            for key in gone {
+                // It was listed a moment ago.
+                let _ = self.map.delete(&key);
+            }
+        }
+        for (key, value) in new.iter("") {
+            self.map.put(key, value.clone());
+        }
+        Ok(())
+    }
+}
+
+/// `runtime.services.` and what follows the last `_` of the service's name.
+fn services_prefix(info: &ServiceInfo) -> String {
+    let suffix = info.name.rsplit('_').next().unwrap_or(info.name);
+    format!("runtime.services.{suffix}")
+}
+
+#[cfg(test)]
+#[path = "tests.rs"]
+mod tests;
