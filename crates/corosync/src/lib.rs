@@ -9,9 +9,10 @@ pub mod config;
 pub mod engine;
 pub mod ring;
 pub mod services;
+pub mod shell;
 pub mod wire;
 
 /// The commands this crate contributes to the `quorate` executable.
 pub fn applets() -> Vec<Applet> {
-    Vec::new()
+    vec![shell::COROSYNC]
 }

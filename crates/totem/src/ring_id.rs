@@ -20,10 +20,10 @@ impl RingId {
     }
 }
 
-/// `<rep>.<seq in hex>`, as the logs print it.
+/// `<rep>.<seq>`, both in hex, as the logs print it.
 impl fmt::Display for RingId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}.{:x}", self.rep, self.seq)
+        write!(f, "{:x}.{:x}", self.rep.0, self.seq)
     }
 }
 

@@ -80,8 +80,8 @@ pub struct LogConfig {
     pub function_name: bool,
     /// Whether the flight recorder is on.
     pub blackbox: bool,
-    /// Syslog's facility, as its number shifted left by three.
-    pub syslog_facility: i32,
+    /// Syslog's facility.
+    pub syslog_facility: &'static str,
     /// For all subsystems.
     pub all: Filter,
     /// For single ones.
@@ -90,27 +90,9 @@ pub struct LogConfig {
     pub warnings: Vec<String>,
 }
 
-const FACILITIES: &[(&str, i32)] = &[
-    ("auth", 4),
-    ("authpriv", 10),
-    ("cron", 9),
-    ("daemon", 3),
-    ("ftp", 11),
-    ("kern", 0),
-    ("lpr", 6),
-    ("mail", 2),
-    ("news", 7),
-    ("syslog", 5),
-    ("user", 1),
-    ("uucp", 8),
-    ("local0", 16),
-    ("local1", 17),
-    ("local2", 18),
-    ("local3", 19),
-    ("local4", 20),
-    ("local5", 21),
-    ("local6", 22),
-    ("local7", 23),
+const FACILITIES: &[&str] = &[
+    "auth", "authpriv", "cron", "daemon", "ftp", "kern", "lpr", "mail", "news", "syslog", "user",
+    "uucp", "local0", "local1", "local2", "local3", "local4", "local5", "local6", "local7",
 ];
 
 impl Default for LogConfig {
@@ -120,7 +102,7 @@ impl Default for LogConfig {
             fileline: false,
             function_name: false,
             blackbox: true,
-            syslog_facility: 3 << 3,
+            syslog_facility: "daemon",
             all: Filter {
                 to_stderr: true,
                 to_syslog: true,
@@ -159,8 +141,8 @@ pub fn read(map: &Map) -> Result<LogConfig, String> {
     config.function_name = on_off("function_name", false)?;
     config.blackbox = on_off("blackbox", true)?;
     if let Some(name) = word("syslog_facility") {
-        let found = FACILITIES.iter().find(|(known, _)| name.eq_ignore_ascii_case(known));
-        config.syslog_facility = found.ok_or("unknown syslog facility specified")?.1 << 3;
+        let found = FACILITIES.iter().find(|known| name.eq_ignore_ascii_case(known));
+        config.syslog_facility = found.ok_or("unknown syslog facility specified")?;
     }
     read_filter(map, "logging", &mut config.all, &mut config.warnings)?;
 

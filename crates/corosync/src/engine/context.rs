@@ -39,6 +39,11 @@ pub enum Output {
     /// All services agree on the new membership: the ring may carry application messages again,
     /// clients may connect.
     SyncComplete,
+    /// A service is loaded: its socket, if it has one, can be made.
+    Loaded {
+        /// Which.
+        service: ServiceId,
+    },
     /// A line for the log.
     Log {
         /// Its priority.

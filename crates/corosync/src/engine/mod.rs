@@ -366,9 +366,7 @@ impl Engine {
         }
         let ctx = ctx!(self, now);
         ctx.notice("SERV", format!("Service engine loaded: {} [{number}]", info.title));
-        if let Some(name) = info.ipc {
-            ctx.log(Priority::Info, "QB", || format!("server name: {name}"));
-        }
+        ctx.out.push(Output::Loaded { service: id });
     }
 
     /// Whether a service is loaded.

@@ -1,0 +1,166 @@
+//! The servers of the services, and the numbers of their clients.
+//!
+//! Source: `spec/libqb-ipc.md` §9, §11; `spec/corosync-services.md` §2.1.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::io;
+
+use qb::ipc::{Server, ServerConfig, Transport};
+use qb::mainloop::{Interest, Loop, Token};
+
+use crate::engine::{ConnId, ServiceId};
+
+/// Bits of the engine's connection number that are the server's own number.
+const SERVER_SHIFT: u32 = 48;
+/// Flow control: stop requests altogether / stop multicasts only.
+const WORD_OPEN: u32 = 0;
+const WORD_OFF: u32 = 2;
+
+/// One service's server.
+#[derive(Debug)]
+pub(super) struct Endpoint {
+    pub(super) service: ServiceId,
+    pub(super) server: Server,
+}
+
+/// Counters of one client that libqb's server does not keep.
+#[derive(Debug, Default, Clone)]
+pub(super) struct ClientStats {
+    pub(super) invalid_request: u64,
+    pub(super) overload: u64,
+    pub(super) procname: String,
+}
+
+/// All servers.
+#[derive(Debug)]
+pub(super) struct Ipc {
+    pub(super) endpoints: Vec<Endpoint>,
+    pub(super) clients: BTreeMap<ConnId, ClientStats>,
+    transport: Transport,
+    first_token: u64,
+    is_closed: bool,
+    /// Clients stopped because one of their messages waits for room.
+    pub(super) held: BTreeSet<ConnId>,
+}
+
+impl Ipc {
+    pub(super) fn new(qb_ipc_type: Option<&str>, first_token: u64) -> Ipc {
+        let transport = match qb_ipc_type {
+            Some("socket") => Transport::Socket,
+            _ => Transport::Shm,
+        };
+        Ipc {
+            endpoints: Vec::new(),
+            clients: BTreeMap::new(),
+            transport,
+            first_token,
+            is_closed: false,
+            held: BTreeSet::new(),
+        }
+    }
+
+    /// Opens a service's socket.
+    pub(super) fn open(
+        &mut self,
+        lp: &Loop,
+        service: ServiceId,
+        name: &'static str,
+    ) -> io::Result<()> {
+        let config = ServerConfig { transport: self.transport, ..ServerConfig::new(name) };
+        let server = Server::bind(config)?;
+        let token = Token(self.first_token + self.endpoints.len() as u64);
+        lp.add(server.fd(), token, Interest::READ)?;
+        self.endpoints.push(Endpoint { service, server });
+        Ok(())
+    }
+
+    /// Which endpoint a token of the loop belongs to.
+    pub(super) fn index_of(&self, token: Token) -> Option<usize> {
+        let index = usize::try_from(token.0.checked_sub(self.first_token)?).ok()?;
+        (index < self.endpoints.len()).then_some(index)
+    }
+
+    /// The engine's number of a client.
+    pub(super) fn conn(index: usize, conn: qb::ipc::ConnId) -> ConnId {
+        ConnId(((index as u64) << SERVER_SHIFT) | conn.0)
+    }
+
+    fn split(&mut self, conn: ConnId) -> Option<(&mut Endpoint, qb::ipc::ConnId)> {
+        let index = usize::try_from(conn.0 >> SERVER_SHIFT).ok()?;
+        let own = qb::ipc::ConnId(conn.0 & ((1 << SERVER_SHIFT) - 1));
+        Some((self.endpoints.get_mut(index)?, own))
+    }
+
+    /// Sends an answer.
+    pub(super) fn respond(&mut self, conn: ConnId, bytes: &[u8]) {
+        if let Some((endpoint, own)) = self.split(conn) {
+            // False means the client is gone; its disconnection will be reported.
+            endpoint.server.respond(own, bytes);
+        }
+    }
+
+    /// Sends an event.
+    pub(super) fn event(&mut self, conn: ConnId, bytes: &[u8]) {
+        if let Some((endpoint, own)) = self.split(conn) {
+            endpoint.server.event(own, bytes);
+        }
+    }
+
+    /// Stops or lets go the multicasts of all clients of process groups.
+    pub(super) fn set_closed(&mut self, closed: bool) {
+        if self.is_closed == closed {
+            return;
+        }
+        self.is_closed = closed;
+        self.apply_flow();
+    }
+
+    /// Stops one client until its message found room.
+    pub(super) fn hold(&mut self, conn: ConnId) {
+        self.held.insert(conn);
+        if let Some((endpoint, own)) = self.split(conn) {
+            endpoint.server.set_flow_control(own, WORD_OFF);
+        }
+    }
+
+    /// Lets the stopped clients go, as far as the ring's state allows.
+    pub(super) fn release_held(&mut self) {
+        self.held.clear();
+        self.apply_flow();
+    }
+
+    fn apply_flow(&mut self) {
+        let word = if self.is_closed { WORD_OFF } else { WORD_OPEN };
+        for (index, endpoint) in self.endpoints.iter_mut().enumerate() {
+            if endpoint.service != ServiceId::Cpg {
+                continue;
+            }
+            let conns: Vec<qb::ipc::ConnId> = endpoint.server.connections().collect();
+            for own in conns {
+                if !self.held.contains(&Self::conn(index, own)) {
+                    endpoint.server.set_flow_control(own, word);
+                }
+            }
+        }
+    }
+
+    /// The flow control of a client that just connected.
+    pub(super) fn welcome(&mut self, conn: ConnId, pid: u32) {
+        let stats = ClientStats { procname: process_name(pid), ..ClientStats::default() };
+        self.clients.insert(conn, stats);
+        if !self.is_closed {
+            return;
+        }
+        if let Some((endpoint, own)) = self.split(conn)
+            && endpoint.service == ServiceId::Cpg
+        {
+            endpoint.server.set_flow_control(own, WORD_OFF);
+        }
+    }
+}
+
+/// A process's name, as `ps` shows it.
+fn process_name(pid: u32) -> String {
+    let name = std::fs::read_to_string(format!("/proc/{pid}/comm")).unwrap_or_default();
+    name.trim_end().chars().take(15).collect()
+}

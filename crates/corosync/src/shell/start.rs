@@ -1,0 +1,188 @@
+//! From the command line to a running daemon: options, files, log, ring, loop; and the texts and
+//! statuses of everything that can go wrong on the way.
+//!
+//! Source: `spec/corosync-conf-and-tools.md` §2.
+
+use std::path::{Path, PathBuf};
+
+use super::daemon::{Daemon, Parts};
+use super::files::{self, PidFile, strerror};
+use super::host::Machine;
+use super::{logs, options, process, status};
+use crate::cmap::Map;
+use crate::config::logging;
+use crate::config::parse::Parsed;
+use crate::config::totem;
+
+/// The corosync we are compatible with; tools ask for it.
+const COMPATIBLE: &str = "3.1.7";
+const FEATURES: &str = "systemd udp udpu";
+const STATE_DIR: &str = "/var/lib/corosync";
+
+/// The command `corosync`.
+pub(super) fn run(args: &[String]) -> i32 {
+    let options = match options::parse(args) {
+        Ok(options) => options,
+        Err(text) => {
+            eprint!("{text}");
+            return status::OPTIONS;
+        }
+    };
+    if options.version {
+        println!("Corosync Cluster Engine, version '{COMPATIBLE}'");
+        println!("Quorate {}", env!("CARGO_PKG_VERSION"));
+        println!();
+        println!("Built-in features: {FEATURES}");
+        return status::OK;
+    }
+    match start(&options) {
+        Ok(code) | Err(code) => code,
+    }
+}
+
+/// Logs why the process ends.
+fn ending(code: i32, line: u32) -> i32 {
+    base::error!(sub: "MAIN", "Corosync Cluster Engine exiting with status {code} at start.rs:{line}.");
+    code
+}
+
+fn start(options: &options::Options) -> Result<i32, i32> {
+    let parsed = match files::read_config(&options.config) {
+        Ok(parsed) => parsed,
+        Err(text) => {
+            eprintln!("{text}");
+            to_syslog_only(&text);
+            return Err(status::MAIN_CONFIG);
+        }
+    };
+    let Parsed { keys, warnings } = parsed;
+    let mut map = Map::new();
+    for (key, value) in keys {
+        map.put(&key, value);
+    }
+    let logger = set_up_log(&map)?;
+    if !options.test {
+        base::notice!(
+            sub: "MAIN",
+            "Corosync Cluster Engine {COMPATIBLE} (Quorate {}) starting up",
+            env!("CARGO_PKG_VERSION")
+        );
+        base::info!(sub: "MAIN", "Corosync built-in features: {FEATURES}");
+        base::info!(
+            sub: "MAIN",
+            "Successfully read main configuration file '{}'.",
+            options.config.display()
+        );
+    }
+    for warning in &warnings {
+        base::warning!(sub: "MAIN", "{warning}");
+    }
+    let state_dir =
+        PathBuf::from(map.get_text("system.state_dir").unwrap_or_else(|| STATE_DIR.into()));
+    if let Err(error) = enter(&state_dir) {
+        base::error!(
+            sub: "MAIN",
+            "Cannot chdir to state directory {}. {}",
+            state_dir.display(), strerror(&error)
+        );
+        return Err(ending(status::NO_STATE_DIR, line!()));
+    }
+    let mut warnings = Vec::new();
+    let config = totem::read(&mut map, &Machine, &mut warnings);
+    for warning in &warnings {
+        base::warning!(sub: "MAIN", "{warning}");
+    }
+    let config = config.map_err(|text| {
+        base::error!(sub: "MAIN", "{text}");
+        ending(status::MAIN_CONFIG, line!())
+    })?;
+    if options.test {
+        base::notice!(sub: "MAIN", "Corosync Cluster Engine exiting normally");
+        return Ok(status::OK);
+    }
+    process::set_scheduling(options.scheduling.as_ref(), &map).map_err(|text| {
+        base::error!(sub: "MAIN", "{text}");
+        ending(status::MAIN_CONFIG, line!())
+    })?;
+    if !options.foreground {
+        process::go_to_background().map_err(|error| {
+            base::error!(sub: "MAIN", "Cannot go to the background: {}", strerror(&error));
+            ending(status::FORK, line!())
+        })?;
+    }
+    process::lock_memory();
+    let _pid_file = PidFile::create().map_err(|(text, code)| {
+        base::error!(sub: "MAIN", "{text}");
+        ending(code, line!())
+    })?;
+    let stored = files::load_ring_seq(&state_dir, config.node_id).map_err(|error| {
+        base::error!(sub: "TOTEM", "Couldn't create {}/ringid_{}: {}", state_dir.display(), config.node_id, strerror(&error));
+        ending(status::RING_ID, line!())
+    })?;
+    let parts = Parts {
+        map,
+        config,
+        stored_ring_seq: stored,
+        state_dir,
+        config_path: absolute(&options.config),
+        logger,
+    };
+    let mut daemon = Daemon::new(parts).map_err(|(text, code)| {
+        base::error!(sub: "MAIN", "{text}");
+        ending(code, line!())
+    })?;
+    match daemon.run() {
+        status::OK => {
+            base::notice!(sub: "MAIN", "Corosync Cluster Engine exiting normally");
+            Ok(status::OK)
+        }
+        code => Err(ending(code, line!())),
+    }
+}
+
+/// The process changes its directory; a later reload must find the file all the same.
+fn absolute(path: &Path) -> PathBuf {
+    std::path::absolute(path).unwrap_or_else(|_| path.to_owned())
+}
+
+fn enter(dir: &Path) -> std::io::Result<()> {
+    // A relative configuration path is made absolute from here on.
+    if std::fs::metadata(dir)?.is_dir() {
+        Ok(())
+    } else {
+        Err(std::io::Error::from_raw_os_error(libc::ENOTDIR))
+    }
+}
+
+fn set_up_log(map: &Map) -> Result<qb::log::Logger, i32> {
+    let failed = |text: &str| {
+        let text = format!("parse error in config: {text}.");
+        eprintln!("{text}");
+        to_syslog_only(&text);
+        status::LOG_CONFIG
+    };
+    let settings = logging::read(map).map_err(|text| failed(&text))?;
+    let (logger, errors) = qb::log::install(logs::config(&settings, false));
+    if let Some(error) = errors.first() {
+        let code = error.source.raw_os_error().unwrap_or(0);
+        let text = format!(
+            "Can't open logfile '{}' for reason: {} ({code})",
+            error.path.display(),
+            strerror(&error.source)
+        );
+        return Err(failed(&text));
+    }
+    for warning in &settings.warnings {
+        base::warning!(sub: "MAIN", "{warning}");
+    }
+    Ok(logger)
+}
+
+/// Before the log is configured: stderr already has the line.
+fn to_syslog_only(text: &str) {
+    let mut config = qb::log::Config::corosync();
+    config.targets.stderr = None;
+    let (logger, _) = qb::log::install(config.clone());
+    logger.configure(config);
+    base::error!(sub: "MAIN", "{text}");
+}
