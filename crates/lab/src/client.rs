@@ -81,8 +81,7 @@ impl Client {
     /// failure that follows it; zero when no request failed.
     pub fn outage_after(&self, moment: Instant) -> Option<Duration> {
         let samples = self.samples();
-        let last_good =
-            samples.iter().rfind(|s| s.at <= moment && s.page.is_some())?;
+        let last_good = samples.iter().rfind(|s| s.at <= moment && s.page.is_some())?;
         let mut later = samples.iter().filter(|s| s.at > moment);
         let Some(failed) = later.find(|s| s.page.is_none()) else { return Some(Duration::ZERO) };
         let again = samples.iter().find(|s| s.at > failed.at && s.page.is_some())?;
