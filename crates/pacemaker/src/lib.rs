@@ -15,5 +15,9 @@ use base::Applet;
 /// The commands this crate contributes to the `quorate` executable.
 pub fn applets() -> Vec<Applet> {
     let daemon = |name, run| Applet { name, dir: "lib/pacemaker", run };
-    vec![daemon("pacemaker-execd", execd::shell::main)]
+    vec![
+        daemon("pacemaker-attrd", attrd::shell::main),
+        daemon("attrd", attrd::shell::main),
+        daemon("pacemaker-execd", execd::shell::main),
+    ]
 }

@@ -4,6 +4,7 @@
 //! `spec/pacemaker-cluster.md` §13, `spec/pacemaker-ipc.md` §5.
 
 pub mod core;
+pub mod shell;
 #[cfg(test)]
 mod tests;
 pub mod values;

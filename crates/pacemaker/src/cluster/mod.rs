@@ -9,3 +9,4 @@ pub mod envelope;
 pub mod group;
 pub mod message;
 pub mod peers;
+pub mod wire;

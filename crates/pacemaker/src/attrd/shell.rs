@@ -1,0 +1,333 @@
+//! The attribute manager's daemon: one loop around the core.
+//!
+//! Descriptors in the loop: the IPC endpoint `attrd`, the CPG group `attrd`, the connection to
+//! the CIB manager, signals.
+//!
+//! A lost CIB manager is waited for and told everything anew: the attributes live here, so its
+//! respawn costs nothing. (Upstream's manager exits, and its node's attributes with it.)
+
+use std::io;
+use std::time::Duration;
+
+use base::{CrmExit, Time};
+use pacemaker_client::cib::{self, Live, Op};
+use qb::mainloop::{Interest, Loop, Signals, Token};
+use xml::Element;
+
+use super::core::{Answer, Attrd, Ctx, Output};
+use crate::cluster::group::{Event as GroupEvent, Group};
+use crate::cluster::message::{Kind, To};
+use crate::cluster::wire::{Wire, cpu_time, epoch};
+use crate::daemon;
+use crate::service::{self, Event, Request, Service};
+
+const IPC: Token = Token(1);
+const CLUSTER: Token = Token(2);
+const CIB: Token = Token(3);
+const SIGNALS: Token = Token(4);
+
+/// How long to wait before a lost CIB manager is looked for again.
+const CIB_RETRY: Duration = Duration::from_millis(100);
+
+struct Shell {
+    lp: Loop,
+    service: Service,
+    wire: Wire,
+    group: Group,
+    core: Attrd,
+    cib: Option<Live>,
+    cib_retry: Option<Time>,
+    /// Names of writes in flight: the CIB manager's call number and ours.
+    writes: Vec<(u32, u64)>,
+}
+
+/// `pacemaker-attrd`.
+pub fn main(args: &[String]) -> i32 {
+    if let Err(exit) = daemon::start("pacemaker-attrd", args) {
+        return exit;
+    }
+    match run() {
+        Ok(exit) => exit.code(),
+        Err(error) => {
+            base::error!("Cannot go on: {error}");
+            CrmExit::Fatal.code()
+        }
+    }
+}
+
+fn connect_cib() -> Option<Live> {
+    let mut cib = match Live::connect("cib_rw", "attrd") {
+        Ok(cib) => cib,
+        Err(error) => {
+            base::debug!("The CIB manager cannot be reached yet: {error}");
+            return None;
+        }
+    };
+    // A manager of a later release has no refresh notifications.
+    if let Err(error) = cib.notify("cib_refresh_notify", true) {
+        base::debug!("No notifications of refreshes: {error}");
+    }
+    Some(cib)
+}
+
+fn run() -> io::Result<CrmExit> {
+    let signals = Signals::new(&[libc::SIGTERM, libc::SIGINT, libc::SIGHUP, libc::SIGPIPE])?;
+    let mut cib = None;
+    for _ in 0..300 {
+        cib = connect_cib();
+        if cib.is_some() {
+            break;
+        }
+        std::thread::sleep(CIB_RETRY);
+    }
+    let Some(mut cib) = cib else {
+        return Err(io::Error::other("the CIB manager does not run"));
+    };
+    let (mut wire, group) = Wire::connect("attrd", true)
+        .map_err(|error| io::Error::other(format!("cannot connect to the cluster: {error}")))?;
+    let own = group.own_name().to_owned();
+    base::info!("Cluster connection active, local node is {own}");
+    let erase = cib::Request {
+        section: Some(&format!("//node_state[@uname='{own}']/transient_attributes")),
+        options: cib::call::XPATH | cib::call::QUORUM_OVERRIDE | cib::call::DISCARD_REPLY,
+        ..cib::Request::default()
+    };
+    if let Err(error) = cib.send(Op::Delete, &erase) {
+        base::warning!("Could not erase our transient attributes: {error}");
+    }
+    wire.join().map_err(|error| io::Error::other(format!("cannot join the group: {error}")))?;
+    let service = Service::bind("attrd")?;
+    let lp = Loop::new()?;
+    lp.add(service.fd(), IPC, Interest::READ)?;
+    lp.add(wire.fd(), CLUSTER, Interest::READ)?;
+    lp.add(cib.fd(), CIB, Interest::READ)?;
+    lp.add(&signals, SIGNALS, Interest::READ)?;
+    let mut core = Attrd::new(&own, group.own_id());
+    core.started();
+    let mut shell = Shell {
+        lp,
+        service,
+        wire,
+        group,
+        core,
+        cib: Some(cib),
+        cib_retry: None,
+        writes: Vec::new(),
+    };
+    shell.drain();
+    base::notice!(
+        "Pacemaker node attribute manager successfully started and accepting connections"
+    );
+    let mut events = Vec::new();
+    loop {
+        let deadline = shell
+            .core
+            .next_deadline()
+            .into_iter()
+            .chain(shell.group.next_deadline())
+            .chain(shell.cib_retry)
+            .min();
+        shell.lp.wait(deadline, &mut events)?;
+        for event in &events {
+            match event.token {
+                IPC => shell.on_ipc(),
+                CLUSTER => shell.on_cluster(),
+                CIB => shell.on_cib(),
+                SIGNALS => {
+                    while let Some((signal, _)) = signals.read() {
+                        if matches!(signal, libc::SIGTERM | libc::SIGINT) {
+                            base::notice!("Shutting down");
+                            shell.core.shutting_down();
+                            shell.service.refuse_new_clients();
+                            shell.wire.leave();
+                            return Ok(CrmExit::Ok);
+                        }
+                    }
+                }
+                Token(_) => {}
+            }
+        }
+        if shell.wire.is_lost() {
+            base::crit!("Lost connection to cluster layer, shutting down");
+            return Ok(CrmExit::Disconnect);
+        }
+        shell.look_for_cib();
+        shell.with_core(Attrd::timed_out);
+    }
+}
+
+impl Shell {
+    fn with_core<T>(&mut self, call: impl FnOnce(&mut Attrd, Ctx<'_>) -> T) -> T {
+        let ctx = Ctx {
+            now: qb::mainloop::now(),
+            epoch: epoch(),
+            age: cpu_time(),
+            peers: self.group.peers(),
+        };
+        let result = call(&mut self.core, ctx);
+        self.drain();
+        result
+    }
+
+    fn drain(&mut self) {
+        while let Some(output) = self.core.poll_output() {
+            match output {
+                Output::Peer { to, xml } => self.send(to.as_deref(), &xml),
+                Output::Write { tag, options, user, status } => {
+                    self.write(tag, options, user.as_deref(), status);
+                }
+                Output::Note(priority, text) => base::log!(priority, "{text}"),
+            }
+        }
+        self.wire.flush(&mut self.group);
+    }
+
+    fn send(&mut self, to: Option<&str>, xml: &Element) {
+        let kind = if xml.has("crm_task") { Kind::Crmd } else { Kind::Attrd };
+        let to = match to {
+            None => To::All,
+            Some(name) => match self.group.peers().by_name(name) {
+                Some(peer) => To::Node { id: peer.id, name: name.to_owned() },
+                None => {
+                    base::warning!("Cannot send to unknown node {name}");
+                    return;
+                }
+            },
+        };
+        self.group.send(&to, kind, xml);
+    }
+
+    fn write(&mut self, tag: u64, options: u32, user: Option<&str>, status: Element) {
+        let request = cib::Request {
+            section: Some("status"),
+            data: Some(status),
+            options: options | cib::call::CAN_CREATE,
+            user,
+            host: None,
+        };
+        let sent = self.cib.as_mut().map(|cib| cib.send(Op::Modify, &request));
+        match sent {
+            Some(Ok(call)) => self.writes.push((call, tag)),
+            Some(Err(error)) => {
+                base::warning!("Could not write to the CIB: {error}");
+                self.lose_cib();
+            }
+            // It is written again once the manager is back.
+            None => {}
+        }
+    }
+
+    // --- the CIB manager ----------------------------------------------------------------------
+
+    fn lose_cib(&mut self) {
+        if let Some(cib) = self.cib.take() {
+            base::error!("Lost connection to the CIB manager, reconnecting");
+            if let Err(error) = self.lp.remove(cib.fd()) {
+                base::debug!("Closing the connection: {error}");
+            }
+        }
+        self.writes.clear();
+        self.core.cib_lost();
+        self.cib_retry = Some(qb::mainloop::now() + CIB_RETRY);
+    }
+
+    fn look_for_cib(&mut self) {
+        if self.cib_retry.is_none_or(|at| qb::mainloop::now() < at) {
+            return;
+        }
+        self.cib_retry = Some(qb::mainloop::now() + CIB_RETRY);
+        let Some(cib) = connect_cib() else { return };
+        if let Err(error) = self.lp.add(cib.fd(), CIB, Interest::READ) {
+            base::error!("Cannot watch the CIB manager: {error}");
+            return;
+        }
+        base::notice!("Connected to the CIB manager again");
+        self.cib = Some(cib);
+        self.cib_retry = None;
+        self.with_core(Attrd::cib_refreshed);
+    }
+
+    fn on_cib(&mut self) {
+        loop {
+            let Some(cib) = self.cib.as_mut() else { return };
+            match cib.try_event() {
+                Ok(Some(cib::Event::Reply { call, rc, .. })) => {
+                    let Some(at) = self.writes.iter().position(|(known, _)| *known == call) else {
+                        continue;
+                    };
+                    let (_, tag) = self.writes.swap_remove(at);
+                    self.with_core(|core, ctx| core.written(ctx, tag, rc.wire()));
+                }
+                Ok(Some(cib::Event::Refresh { .. })) => self.with_core(Attrd::cib_refreshed),
+                Ok(Some(_)) => {}
+                Ok(None) => return,
+                Err(error) if error.is_disconnect() => return self.lose_cib(),
+                Err(error) => base::warning!("Odd message of the CIB manager: {error}"),
+            }
+        }
+    }
+
+    // --- peers --------------------------------------------------------------------------------
+
+    fn on_cluster(&mut self) {
+        let events = match self.wire.dispatch(&mut self.group) {
+            Ok(events) => events,
+            Err(error) => {
+                base::debug!("The cluster connection failed: {error}");
+                return;
+            }
+        };
+        for event in events {
+            match event {
+                GroupEvent::Message { xml, .. } => {
+                    self.with_core(|core, ctx| core.peer_message(ctx, &xml));
+                }
+                GroupEvent::Peer(change) => {
+                    self.with_core(|core, ctx| core.peer_changed(ctx, &change));
+                }
+                GroupEvent::Membership { .. } => {}
+                GroupEvent::Refused { from, why } => {
+                    base::error!("Dropped message of node {from}: {why}");
+                }
+                GroupEvent::Evicted => self.wire.evicted(),
+            }
+        }
+    }
+
+    // --- clients ------------------------------------------------------------------------------
+
+    fn on_ipc(&mut self) {
+        while let Some(event) = self.service.next() {
+            match event {
+                Event::Connected(_) | Event::Disconnected(_) => {}
+                Event::Request(client, request) => self.on_request(client, &request),
+            }
+        }
+    }
+
+    fn on_request(&mut self, client: u64, request: &Request) {
+        let Some(message) = &request.xml else {
+            self.service.acknowledge(client, request, "attrd_ipc_dispatch", 76);
+            return;
+        };
+        let Some(known) = self.service.client(client) else { return };
+        let user = match message.get("attr_user").or(message.get("acl_target")) {
+            // Only the cluster's own accounts may speak for others.
+            Some(wanted) if known.privileged => wanted.to_owned(),
+            _ => known.user.clone(),
+        };
+        let message = message.clone().with("attr_user", user.as_str()).with("acl_target", user);
+        match self.with_core(|core, ctx| core.client(ctx, &message)) {
+            Answer::Ack { status, always } => {
+                if always || request.wants_response() {
+                    let ack = service::acknowledgement("ack", "attrd_ipc_dispatch", status)
+                        .with("ipc-protocol-version", super::core::PROTOCOL.to_string());
+                    self.service.respond(client, request.id, request.flags, &ack);
+                }
+            }
+            Answer::Reply(reply) => {
+                self.service.respond(client, request.id, request.flags, &reply);
+            }
+        }
+    }
+}
