@@ -63,9 +63,9 @@ pub fn parse_options(name: &str, args: &[String]) -> Result<Options, i32> {
 }
 
 /// Reads the options, opens the log, goes to the working directory.
-pub fn start(name: &'static str, args: &[String]) -> Result<Options, i32> {
+pub fn start(name: &str, args: &[String]) -> Result<Options, i32> {
     let options = parse_options(name, args)?;
-    crate::logging::open(name, &options);
+    crate::logging::open(name, &options, &|name| std::env::var(name).ok());
     let cores = Path::new(CORES_DIR);
     if let Err(error) = std::env::set_current_dir(cores) {
         base::info!("Cannot change directory to {}: {error}", cores.display());

@@ -1,6 +1,5 @@
 //! the resource manager's daemons.
 
-pub mod accounts;
 pub mod attrd;
 pub mod cluster;
 pub mod controld;

@@ -13,11 +13,10 @@ use std::hash::{BuildHasher, Hasher, RandomState};
 use std::io;
 use std::os::fd::BorrowedFd;
 
+use pacemaker_client::account;
 use pacemaker_client::frame::{self, flags};
 use qb::ipc::{ConnId, FileOwner, Server, ServerConfig, ServerEvent, Transport};
 use xml::Element;
-
-use crate::accounts;
 
 /// Events a client may leave unread before it is watched for eviction.
 const BACKLOG_MAX: usize = 500;
@@ -115,15 +114,15 @@ impl Service {
         if std::env::var("PCMK_ipc_type").is_ok_and(|kind| kind == "socket") {
             config.transport = Transport::Socket;
         }
-        let cluster = accounts::cluster_user();
+        let cluster = account::daemon_ids();
         Ok(Service {
             server: Server::bind(config)?,
             clients: BTreeMap::new(),
             buffer: Vec::new(),
             max_send,
             last_event: 0,
-            cluster_uid: cluster.as_ref().map(|user| user.uid),
-            cluster_gid: cluster.map(|user| user.gid),
+            cluster_uid: cluster.map(|ids| ids.0),
+            cluster_gid: cluster.map(|ids| ids.1),
             refusing: false,
         })
     }
@@ -172,12 +171,12 @@ impl Service {
                         owner.gid = gid;
                         owner.mode = 0o660;
                     }
-                    let user = accounts::by_uid(credentials.uid);
+                    let user = account::user_name(credentials.uid);
                     let privileged =
                         credentials.uid == 0 || Some(credentials.uid) == self.cluster_uid;
                     let client = Client {
                         uuid: uuid(),
-                        user: user.map_or_else(|| "#unprivileged".to_owned(), |user| user.name),
+                        user: user.unwrap_or_else(|| "#unprivileged".to_owned()),
                         pid: credentials.pid,
                         uid: credentials.uid,
                         privileged,

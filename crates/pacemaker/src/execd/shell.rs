@@ -20,7 +20,7 @@ use super::fencer::{self, Fencer};
 use super::job::Job;
 use super::secrets;
 use crate::service::{Event, Request, Service};
-use crate::{accounts, daemon, watchdog};
+use crate::{daemon, watchdog};
 
 const IPC: Token = Token(1);
 const SIGNALS: Token = Token(2);
@@ -242,7 +242,7 @@ impl Shell {
     fn alert(&mut self, id: &str, path: String, env: BTreeMap<String, String>, timeout: Duration) {
         let mut command = Command::new(path, &[]);
         command.env = env.into_iter().filter(|(name, _)| !name.is_empty()).collect();
-        command.run_as = accounts::cluster_user().map(|user| (user.uid, user.gid));
+        command.run_as = pacemaker_client::account::daemon_ids();
         self.last_alert += 1;
         let number = self.last_alert;
         let plan = Plan::Steps(vec![Step::Run(command)], Rules::Plain);
