@@ -15,8 +15,7 @@ pub(crate) fn open(
         (Some(file), "PCMK_logfile") => Some(file.clone()),
         _ => env(name),
     };
-    let config =
-        Config::pacemaker_daemon(daemon, options.verbose, account::daemon_ids(), &named);
+    let config = Config::pacemaker_daemon(daemon, options.verbose, account::daemon_ids(), &named);
     let (logger, errors) = qb::log::install(config);
     for error in errors {
         base::warning!("Cannot log to {}: {}", error.path.display(), error.source);
