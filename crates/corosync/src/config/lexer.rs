@@ -84,7 +84,7 @@ fn classify(text: &[u8]) -> Result<Line, LineError> {
 /// Drops ` # …` and ` // …`.
 fn without_annotation(text: &[u8]) -> (&[u8], bool) {
     for at in 1..text.len() {
-        if !matches!(text[at - 1], b' ' | b'\t') {
+        if !matches!(text[at - 1], b' ' | b'\t' | 0xa0) {
             continue;
         }
         if text[at] == b'#' || text[at..].starts_with(b"//") {
@@ -94,11 +94,15 @@ fn without_annotation(text: &[u8]) -> (&[u8], bool) {
     (text, false)
 }
 
-fn trim(text: &[u8]) -> &[u8] {
-    let blank = |c: &u8| matches!(c, b' ' | b'\t');
-    let start = text.iter().position(|c| !blank(c)).unwrap_or(text.len());
-    let end = text.iter().rposition(|c| !blank(c)).map_or(start, |at| at + 1);
-    &text[start..end]
+/// Strips blanks, tabs, and the no-break spaces that come with text copied from web pages.
+fn trim(mut text: &[u8]) -> &[u8] {
+    loop {
+        text = match text {
+            [b' ' | b'\t', rest @ ..] | [0xc2, 0xa0, rest @ ..] => rest,
+            [rest @ .., b' ' | b'\t'] | [rest @ .., 0xc2, 0xa0] => rest,
+            _ => return text,
+        }
+    }
 }
 
 #[cfg(test)]
@@ -122,6 +126,8 @@ mod tests {
             ("version: 2", Ok(pair("version", "2"))),
             ("logfile:/a:b", Ok(pair("logfile", "/a:b"))),
             ("name:", Ok(pair("name", ""))),
+            ("\u{a0}\u{a0} token:\u{a0}3000\u{a0} ", Ok(pair("token", "3000"))),
+            ("totem\u{a0}{", Ok(Line::Open("totem".into()))),
             ("}", Ok(Line::Close)),
             ("}}", Err(LineError::ExtraAtClose)),
             ("nonsense", Err(LineError::Unknown)),
