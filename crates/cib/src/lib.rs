@@ -8,6 +8,7 @@
 //!
 //! Source: `spec/cib.md`.
 
+pub mod acl;
 pub mod diff;
 pub mod digest;
 pub mod document;
@@ -15,6 +16,9 @@ pub mod ops;
 pub mod options;
 pub mod patch;
 pub mod rc;
+pub mod request;
+pub mod schema;
+pub mod upgrade;
 pub mod version;
 
 pub use document::empty;
