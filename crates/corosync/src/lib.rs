@@ -1,5 +1,6 @@
 //! The cluster engine, its services and tools.
 
+pub mod tools;
 pub mod transport;
 
 use base::Applet;
@@ -14,5 +15,7 @@ pub mod wire;
 
 /// The commands this crate contributes to the `quorate` executable.
 pub fn applets() -> Vec<Applet> {
-    vec![shell::COROSYNC]
+    let mut applets = vec![shell::COROSYNC];
+    applets.extend(tools::applets());
+    applets
 }

@@ -37,6 +37,7 @@
 //!
 //! A first change you could make here: count bytes beside messages in [`ipc::ConnStats`].
 
+pub mod host;
 pub mod ipc;
 pub mod log;
 pub mod mainloop;
