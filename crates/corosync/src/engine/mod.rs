@@ -773,4 +773,4 @@ fn services_prefix(info: &ServiceInfo) -> String {
 
 #[cfg(test)]
 #[path = "tests.rs"]
-mod tests;
+pub(crate) mod tests;
