@@ -6,6 +6,7 @@ pub mod controld;
 pub mod daemon;
 pub mod execd;
 mod logging;
+pub mod pacemakerd;
 pub mod service;
 pub mod watchdog;
 
@@ -18,5 +19,6 @@ pub fn applets() -> Vec<Applet> {
         daemon("pacemaker-attrd", attrd::shell::main),
         daemon("attrd", attrd::shell::main),
         daemon("pacemaker-execd", execd::shell::main),
+        Applet { name: "pacemakerd", dir: "sbin", run: pacemakerd::shell::main },
     ]
 }
