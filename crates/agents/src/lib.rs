@@ -19,6 +19,7 @@ pub mod lsb;
 pub mod meta;
 pub mod process;
 pub mod run;
+pub mod start;
 pub mod systemd;
 
 pub use call::{Call, Plan};

@@ -59,6 +59,7 @@ impl Process {
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
             .process_group(0);
+        crate::start::with_default_signals(&mut std_command);
         if let Some((uid, gid)) = command.run_as {
             std_command.uid(uid).gid(gid);
         }

@@ -46,6 +46,8 @@ pub struct Prober {
     wake: OwnedFd,
     /// Who is being asked, and since when.
     asking: Option<(Daemon, Instant)>,
+    /// Patience ran out for that one at least once.
+    overdue: bool,
 }
 
 impl Prober {
@@ -65,14 +67,21 @@ impl Prober {
                 let _ = rustix::io::write(&waker, &1u64.to_ne_bytes());
             }
         })?;
-        Ok(Prober { requests, answers, wake, asking: None })
+        Ok(Prober { requests, answers, wake, asking: None, overdue: false })
     }
 
     /// Asks for a daemon. If an earlier answer is long overdue, the one asked then is found mute.
     pub fn look(&mut self, daemon: Daemon) -> Option<(Daemon, Look)> {
-        if let Some((slow, since)) = self.asking {
-            return (since.elapsed() >= PATIENCE).then_some((slow, Look::Mute));
+        if let Some((slow, since)) = &mut self.asking {
+            if since.elapsed() < PATIENCE {
+                return None;
+            }
+            // Counted once for each time that patience ran out.
+            *since = Instant::now();
+            self.overdue = true;
+            return Some((*slow, Look::Mute));
         }
+        self.overdue = false;
         if self.requests.send(daemon).is_ok() {
             self.asking = Some((daemon, Instant::now()));
         }
@@ -85,7 +94,7 @@ impl Prober {
         let _ = rustix::io::read(&self.wake, &mut count);
         let mut looks = Vec::new();
         while let Ok((daemon, answer)) = self.answers.try_recv() {
-            let late = self.asking.is_some_and(|(_, since)| since.elapsed() >= PATIENCE);
+            let late = self.overdue;
             self.asking = None;
             let look = match answer {
                 Answer::Own(_) if late => Look::Mute,

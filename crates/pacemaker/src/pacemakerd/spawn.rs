@@ -1,5 +1,4 @@
 //! Starting a daemon: where its program is, as whom and with what it runs.
-#![allow(unsafe_code)]
 
 use std::collections::BTreeMap;
 use std::io;
@@ -47,11 +46,8 @@ pub fn start(
         let (uid, gid) = user.ok_or_else(|| io::Error::other("this host has no user hacluster"))?;
         command.uid(uid).gid(gid);
     }
-    // SAFETY: between fork and exec only setsid is called, which is async-signal-safe and touches
-    // no memory of this process.
-    unsafe {
-        command.pre_exec(|| rustix::process::setsid().map(|_| ()).map_err(io::Error::from));
-    }
+    agents::start::with_default_signals(&mut command);
+    agents::start::in_own_session(&mut command);
     command.spawn()
 }
 
