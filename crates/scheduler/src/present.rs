@@ -55,7 +55,7 @@ pub fn render(lines: &[Line]) -> String {
 }
 
 /// A node's health as shown: −1 red, 0 yellow, 1 green.
-fn health(sched: &Sched, node: NodeIx) -> i32 {
+pub fn health(sched: &Sched, node: NodeIx) -> i32 {
     let options = &sched.options;
     if options.health_strategy == "none" {
         return 1;

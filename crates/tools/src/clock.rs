@@ -33,3 +33,8 @@ pub fn iso_local(epoch: i64) -> String {
     };
     format!("{}{zone}", time.strftime("%Y-%m-%d %H:%M:%S"))
 }
+
+/// Seconds east of UTC at a time.
+pub fn local_offset(epoch: i64) -> i32 {
+    zoned(epoch).map_or(0, |time| time.offset().seconds())
+}

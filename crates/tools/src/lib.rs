@@ -13,6 +13,7 @@ pub mod clock;
 pub mod controller;
 pub mod crm_attribute;
 pub mod crm_error;
+pub mod crm_mon;
 pub mod crm_node;
 pub mod crm_resource;
 pub mod crmadmin;
@@ -26,6 +27,7 @@ pub mod options;
 pub mod output;
 pub mod rc;
 pub mod source;
+pub mod status;
 pub mod wrappers;
 
 /// The commands this crate contributes to the `quorate` executable.
@@ -38,6 +40,7 @@ pub fn applets() -> Vec<Applet> {
         sbin("crm_error", crm_error::main),
         sbin("crm_failcount", wrappers::failcount),
         sbin("crm_master", wrappers::master),
+        sbin("crm_mon", crm_mon::main),
         sbin("crm_node", crm_node::main),
         sbin("crm_standby", wrappers::standby),
         sbin("crmadmin", crmadmin::main),
