@@ -16,6 +16,7 @@ pub mod crm_error;
 pub mod crm_mon;
 pub mod crm_node;
 pub mod crm_resource;
+pub mod crm_shadow;
 pub mod crmadmin;
 pub mod file_cib;
 pub mod ipc;
@@ -25,6 +26,7 @@ pub mod nodes;
 pub mod nvpairs;
 pub mod options;
 pub mod output;
+pub mod patch_text;
 pub mod rc;
 pub mod source;
 pub mod status;
@@ -42,6 +44,7 @@ pub fn applets() -> Vec<Applet> {
         sbin("crm_master", wrappers::master),
         sbin("crm_mon", crm_mon::main),
         sbin("crm_node", crm_node::main),
+        sbin("crm_shadow", crm_shadow::main),
         sbin("crm_standby", wrappers::standby),
         sbin("crmadmin", crmadmin::main),
     ]

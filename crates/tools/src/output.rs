@@ -277,7 +277,7 @@ impl Out {
 
 /// Elements whose text is written as CDATA.
 const CDATA: &[&str] =
-    &["output", "xml", "metadata", "xml-patchset", "shadow", "ticket_state_xml", "command-output"];
+    &["output", "xml", "metadata", "xml-patchset", "content"];
 
 fn write_document(element: &Element, depth: usize, out: &mut String) {
     let has_elements = element.nodes().iter().any(|node| matches!(node, Node::Element(_)));

@@ -14,21 +14,7 @@ use crate::ipc::Connection;
 use crate::rc::Rc;
 
 pub use cib::FEATURE_SET;
-
-/// Call options of CIB operations (`spec/pacemaker-ipc.md` §4.2).
-#[allow(missing_docs, reason = "named as in the table of the specification")]
-pub mod call {
-    pub const VERBOSE: u32 = 0x1;
-    pub const XPATH: u32 = 0x2;
-    pub const MULTIPLE: u32 = 0x4;
-    pub const CAN_CREATE: u32 = 0x8;
-    pub const NO_CHILDREN: u32 = 0x20;
-    pub const XPATH_ADDRESS: u32 = 0x40;
-    pub const SCOPE_LOCAL: u32 = 0x100;
-    pub const DRYRUN: u32 = 0x200;
-    pub const SCORE_UPDATE: u32 = 0x800;
-    pub const SYNC: u32 = 0x1000;
-}
+pub use cib::options::call;
 
 /// How long the CIB manager may take to answer.
 const TIMEOUT: Duration = Duration::from_secs(120);
@@ -127,6 +113,15 @@ impl Source {
             return Source::open_file(&path, user);
         }
         Source::open_live(wish, user)
+    }
+
+    /// Opens as [`open`](Self::open), but never a shadow copy.
+    pub fn open_real(wish: &Wish) -> Result<Source, Rc> {
+        let user = wish.user.clone().or_else(|| variable("CIB_user"));
+        match variable("CIB_file") {
+            Some(path) => Source::open_file(&path, user),
+            None => Source::open_live(wish, user),
+        }
     }
 
     /// Opens a file.

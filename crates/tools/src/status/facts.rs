@@ -232,7 +232,7 @@ impl View {
     }
 
     /// The instance attributes of a resource as they are written, without rules.
-    pub fn parameters(&self, rsc: scheduler::ids::RscIx) -> Vec<(String, String)> {
+    pub fn parameters(&self, rsc: RscIx) -> Vec<(String, String)> {
         let sets = self.sched.rscs[rsc].xml.children().filter(|set| set.name() == "instance_attributes");
         sets.flat_map(Element::children)
             .filter(|pair| pair.name() == "nvpair")
