@@ -26,36 +26,135 @@ const TABLE: Table = Table {
         ("deprecated", "Deprecated Options:"),
     ],
     options: &[
-        value("include", 'I', "SECTION(s)", "display", "A list of sections to include in the output (`list` shows them)"),
-        value("exclude", 'U', "SECTION(s)", "display", "A list of sections to exclude from the output (`list` shows them)"),
-        value("node", ' ', "NODE", "display", "Show only what is related to this node, or to all nodes with this tag"),
-        value("resource", ' ', "RSC", "display", "Show only what is related to this resource, or to all resources with this tag"),
+        value(
+            "include",
+            'I',
+            "SECTION(s)",
+            "display",
+            "A list of sections to include in the output (`list` shows them)",
+        ),
+        value(
+            "exclude",
+            'U',
+            "SECTION(s)",
+            "display",
+            "A list of sections to exclude from the output (`list` shows them)",
+        ),
+        value(
+            "node",
+            ' ',
+            "NODE",
+            "display",
+            "Show only what is related to this node, or to all nodes with this tag",
+        ),
+        value(
+            "resource",
+            ' ',
+            "RSC",
+            "display",
+            "Show only what is related to this resource, or to all resources with this tag",
+        ),
         flag("group-by-node", 'n', "display", "Group resources by node"),
         flag("inactive", 'r', "display", "Display inactive resources"),
         flag("failcounts", 'f', "display", "Display resource fail counts"),
         flag("operations", 'o', "display", "Display resource operation history"),
-        flag("timing-details", 't', "display", "Display resource operation history with timing details"),
+        flag(
+            "timing-details",
+            't',
+            "display",
+            "Display resource operation history with timing details",
+        ),
         flag("tickets", 'c', "display", "Display cluster tickets"),
-        maybe("fence-history", 'm', "LEVEL", "display", "Show fence history: 0=off, 1=failures and pending (default without option), 2=add successes (default without value for option), 3=full history without reduction to the most recent of each flavor"),
-        maybe("neg-locations", 'L', "PREFIX", "display", "Display negative location constraints (optionally filtered by id prefix)"),
+        maybe(
+            "fence-history",
+            'm',
+            "LEVEL",
+            "display",
+            "Show fence history: 0=off, 1=failures and pending (default without option), 2=add successes (default without value for option), 3=full history without reduction to the most recent of each flavor",
+        ),
+        maybe(
+            "neg-locations",
+            'L',
+            "PREFIX",
+            "display",
+            "Display negative location constraints (optionally filtered by id prefix)",
+        ),
         flag("show-node-attributes", 'A', "display", "Display node attributes"),
         flag("hide-headers", 'D', "display", "Hide all headers"),
-        flag("show-detail", 'R', "display", "Show more details (node IDs, individual clone instances)"),
+        flag(
+            "show-detail",
+            'R',
+            "display",
+            "Show more details (node IDs, individual clone instances)",
+        ),
         flag("show-description", ' ', "display", "Show resource descriptions"),
         flag("brief", 'b', "display", "Brief output"),
-        flag("pending", 'j', "display", "Display pending state if 'record-pending' is enabled (always on)"),
-        flag("simple-status", 's', "display", "Display the cluster status once as a simple one line output (suitable for nagios)"),
+        flag(
+            "pending",
+            'j',
+            "display",
+            "Display pending state if 'record-pending' is enabled (always on)",
+        ),
+        flag(
+            "simple-status",
+            's',
+            "display",
+            "Display the cluster status once as a simple one line output (suitable for nagios)",
+        ),
         value("interval", 'i', "TIMESPEC", "additional", "Update frequency (default is 5 seconds)"),
         flag("one-shot", '1', "additional", "Display the cluster status once and exit"),
-        flag("daemonize", 'd', "additional", "Run in the background. Requires at least one of --output-to and --external-agent."),
+        flag(
+            "daemonize",
+            'd',
+            "additional",
+            "Run in the background. Requires at least one of --output-to and --external-agent.",
+        ),
         value("pid-file", 'p', "FILE", "additional", "(Advanced) Daemon pid file location"),
-        value("external-agent", 'E', "FILE", "additional", "A program to run when resource operations take place"),
-        value("external-recipient", 'e', "RCPT", "additional", "A recipient for your program (assuming you want the program to send something to someone)"),
-        flag("watch-fencing", 'W', "additional", "Listen for fencing events. For use with --external-agent."),
-        value("as-html", 'h', "FILE", "deprecated", "Write cluster status to this HTML file. Use --output-as=html --output-to=FILE instead."),
-        flag("as-xml", 'X', "deprecated", "Write cluster status as XML to stdout, once. Use --output-as=xml instead."),
-        flag("disable-ncurses", 'N', "deprecated", "Disable the redrawn screen. Use --output-as=text instead."),
-        flag("web-cgi", 'w', "deprecated", "Web mode with output suitable for CGI (preselected when run as *.cgi). Use --output-as=html --html-cgi instead."),
+        value(
+            "external-agent",
+            'E',
+            "FILE",
+            "additional",
+            "A program to run when resource operations take place",
+        ),
+        value(
+            "external-recipient",
+            'e',
+            "RCPT",
+            "additional",
+            "A recipient for your program (assuming you want the program to send something to someone)",
+        ),
+        flag(
+            "watch-fencing",
+            'W',
+            "additional",
+            "Listen for fencing events. For use with --external-agent.",
+        ),
+        value(
+            "as-html",
+            'h',
+            "FILE",
+            "deprecated",
+            "Write cluster status to this HTML file. Use --output-as=html --output-to=FILE instead.",
+        ),
+        flag(
+            "as-xml",
+            'X',
+            "deprecated",
+            "Write cluster status as XML to stdout, once. Use --output-as=xml instead.",
+        ),
+        flag(
+            "disable-ncurses",
+            'N',
+            "deprecated",
+            "Disable the redrawn screen. Use --output-as=text instead.",
+        ),
+        flag(
+            "web-cgi",
+            'w',
+            "deprecated",
+            "Web mode with output suitable for CGI (preselected when run as *.cgi). Use --output-as=html --html-cgi instead.",
+        ),
         old("inactive-", ' ', "inactive", Arg::No),
     ],
     formats: &["console", "text", "html", "xml", "none"],
@@ -74,8 +173,11 @@ pub fn main(args: &[String]) -> i32 {
         return output::run(&TABLE, &args, |_, _| Ok(CrmExit::Ok));
     };
     // The old spellings become the new ones.
-    for (old, new) in [("as-xml", "--output-as=xml"), ("web-cgi", "--output-as=html"), ("disable-ncurses", "--output-as=text")]
-    {
+    for (old, new) in [
+        ("as-xml", "--output-as=xml"),
+        ("web-cgi", "--output-as=html"),
+        ("disable-ncurses", "--output-as=text"),
+    ] {
         if parsed.has(old) {
             args.push(new.to_owned());
         }
@@ -161,22 +263,32 @@ fn work(parsed: &Parsed, out: &mut Out) -> Result<CrmExit, Fail> {
     let show = wanted(parsed, out.format)?;
     let interval = match parsed.value("interval") {
         None => Duration::from_secs(5),
-        Some(text) => {
-            base::interval::parse(text).map_err(|_| Fail::usage(format!("Invalid value for -i: {text}")))?
-        }
+        Some(text) => base::interval::parse(text)
+            .map_err(|_| Fail::usage(format!("Invalid value for -i: {text}")))?,
     };
-    if parsed.has("daemonize") && parsed.value("output-to").is_none() && parsed.value("as-html").is_none() && !parsed.has("external-agent") {
-        return Err(Fail::usage("--daemonize requires at least one of --output-to (with value not set to '-') and --external-agent"));
+    if parsed.has("daemonize")
+        && parsed.value("output-to").is_none()
+        && parsed.value("as-html").is_none()
+        && !parsed.has("external-agent")
+    {
+        return Err(Fail::usage(
+            "--daemonize requires at least one of --output-to (with value not set to '-') and --external-agent",
+        ));
     }
     if parsed.has("daemonize") || parsed.has("external-agent") {
-        return Err(Fail::new(CrmExit::UnimplementFeature, "--daemonize and --external-agent are not supported yet"));
+        return Err(Fail::new(
+            CrmExit::UnimplementFeature,
+            "--daemonize and --external-agent are not supported yet",
+        ));
     }
     if parsed.has("simple-status") {
         return simple::run(parsed, out);
     }
     let terminal = rustix::termios::isatty(rustix::stdio::stdout());
     let to_file = parsed.value("output-to").is_some_and(|file| file != "-");
-    let once = parsed.has("one-shot") || matches!(out.format, Format::Xml | Format::None) || out.format == Format::Html && !to_file;
+    let once = parsed.has("one-shot")
+        || matches!(out.format, Format::Xml | Format::None)
+        || out.format == Format::Html && !to_file;
     if once {
         return one_shot(parsed, &show, out);
     }
@@ -221,7 +333,8 @@ fn one_shot(parsed: &Parsed, show: &Show, out: &mut Out) -> Result<CrmExit, Fail
 
 /// Reads the state once.
 pub(crate) fn look() -> Result<View, Rc> {
-    let from_file = std::env::var_os("CIB_file").is_some() || std::env::var_os("CIB_shadow").is_some();
+    let from_file =
+        std::env::var_os("CIB_file").is_some() || std::env::var_os("CIB_shadow").is_some();
     let wish = Wish { tool: "crm_mon", user: None, writes: false };
     if from_file {
         let document = Source::open(&wish)?.document()?;
@@ -248,7 +361,9 @@ fn fence_history() -> Result<Vec<FenceEvent>, String> {
         .and_then(|mut fencer| fencer.history(None, 0))
         .map_err(|error| error.to_string())?;
     let mut events: Vec<FenceEvent> = history.iter().map(event_of).collect();
-    events.sort_by_key(|event| (event.state != FenceState::Pending, std::cmp::Reverse(event.completed)));
+    events.sort_by_key(|event| {
+        (event.state != FenceState::Pending, std::cmp::Reverse(event.completed))
+    });
     Ok(events)
 }
 

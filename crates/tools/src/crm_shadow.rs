@@ -17,23 +17,67 @@ const TABLE: Table = Table {
     tool: "crm_shadow",
     summary: "perform Pacemaker configuration changes in a sandbox",
     usage: "<query>|<command> [OPTION…]",
-    groups: &[("queries", "Queries:"), ("commands", "Commands:"), ("additional", "Additional Options:")],
+    groups: &[
+        ("queries", "Queries:"),
+        ("commands", "Commands:"),
+        ("additional", "Additional Options:"),
+    ],
     options: &[
         flag("which", 'w', "queries", "Indicate the active shadow copy"),
         flag("display", 'p', "queries", "Display the contents of the active shadow copy"),
         flag("diff", 'd', "queries", "Display the changes in the active shadow copy"),
         flag("file", 'F', "queries", "Display the location of the active shadow copy file"),
-        value("create", 'c', "NAME", "commands", "Create a shadow copy of the active cluster configuration"),
-        maybe("create-empty", 'e', "NAME", "commands", "Create a shadow copy with an empty configuration"),
-        value("commit", 'C', "NAME", "commands", "Upload the contents of a shadow copy to the cluster"),
+        value(
+            "create",
+            'c',
+            "NAME",
+            "commands",
+            "Create a shadow copy of the active cluster configuration",
+        ),
+        maybe(
+            "create-empty",
+            'e',
+            "NAME",
+            "commands",
+            "Create a shadow copy with an empty configuration",
+        ),
+        value(
+            "commit",
+            'C',
+            "NAME",
+            "commands",
+            "Upload the contents of a shadow copy to the cluster",
+        ),
         value("delete", 'D', "NAME", "commands", "Delete a shadow copy"),
-        flag("edit", 'E', "commands", "Edit the contents of the active shadow copy with your $EDITOR"),
-        value("reset", 'r', "NAME", "commands", "Recreate a shadow copy from the active cluster configuration"),
+        flag(
+            "edit",
+            'E',
+            "commands",
+            "Edit the contents of the active shadow copy with your $EDITOR",
+        ),
+        value(
+            "reset",
+            'r',
+            "NAME",
+            "commands",
+            "Recreate a shadow copy from the active cluster configuration",
+        ),
         value("switch", 's', "NAME", "commands", "(Advanced) Switch to a shadow copy"),
         flag("force", 'f', "additional", "(Advanced) Force the action to be performed"),
         flag("batch", 'b', "additional", "(Advanced) Don't spawn a new shell"),
-        flag("all", 'a', "additional", "(Advanced) Upload the entire CIB, including status, with --commit"),
-        value("validate-with", 'v', "SCHEMA", "additional", "(Advanced) Create an older configuration version"),
+        flag(
+            "all",
+            'a',
+            "additional",
+            "(Advanced) Upload the entire CIB, including status, with --commit",
+        ),
+        value(
+            "validate-with",
+            'v',
+            "SCHEMA",
+            "additional",
+            "(Advanced) Create an older configuration version",
+        ),
     ],
     formats: &["text", "xml"],
     notes: "",
@@ -45,7 +89,17 @@ pub fn main(args: &[String]) -> i32 {
 }
 
 const COMMANDS: &[&str] = &[
-    "which", "display", "diff", "file", "create", "create-empty", "commit", "delete", "edit", "reset", "switch",
+    "which",
+    "display",
+    "diff",
+    "file",
+    "create",
+    "create-empty",
+    "commit",
+    "delete",
+    "edit",
+    "reset",
+    "switch",
 ];
 
 fn active() -> Option<String> {
@@ -73,7 +127,9 @@ fn work(parsed: &Parsed, out: &mut Out) -> Result<CrmExit, Fail> {
         "file" => {
             let path = file.to_string_lossy().into_owned();
             out.line(&path);
-            out.xml(|| Element::new("shadow").with("instance", name.as_str()).with("file", path.as_str()));
+            out.xml(|| {
+                Element::new("shadow").with("instance", name.as_str()).with("file", path.as_str())
+            });
             Ok(CrmExit::Ok)
         }
         "display" => {
@@ -105,20 +161,22 @@ fn read(name: &str, file: &Path) -> Result<Element, Fail> {
         let rc = Rc(error.raw_os_error().unwrap_or(5));
         Fail::new(rc.exit(), format!("Could not access shadow instance '{name}': {rc}"))
     })?;
-    xml::parse(&text)
-        .map_err(|error| Fail::new(CrmExit::Config, format!("Shadow instance '{name}' is no XML: {error}")))
+    xml::parse(&text).map_err(|error| {
+        Fail::new(CrmExit::Config, format!("Shadow instance '{name}' is no XML: {error}"))
+    })
 }
 
 /// The CIB behind all shadows: a file or the cluster's.
 fn real(writes: bool) -> Result<Source, Fail> {
     let wish = Wish { tool: "crm_shadow", user: None, writes };
-    Source::open_real(&wish).map_err(|rc| Fail::new(rc.exit(), format!("Could not connect to CIB: {rc}")))
+    Source::open_real(&wish)
+        .map_err(|rc| Fail::new(rc.exit(), format!("Could not connect to CIB: {rc}")))
 }
 
 fn real_document() -> Result<Element, Fail> {
-    real(false)?.document().map_err(|rc| {
-        Fail::new(rc.exit(), format!("Could not connect to the CIB manager: {rc}"))
-    })
+    real(false)?
+        .document()
+        .map_err(|rc| Fail::new(rc.exit(), format!("Could not connect to the CIB manager: {rc}")))
 }
 
 fn diff(name: &str, file: &Path, out: &mut Out) -> Result<CrmExit, Fail> {
@@ -148,8 +206,9 @@ fn edit(file: &Path) -> Result<CrmExit, Fail> {
         return Err(Fail::new(CrmExit::NotConfigured, "No value for EDITOR defined"));
     };
     let status = Command::new(&editor).arg(file).status();
-    let status =
-        status.map_err(|error| Fail::new(CrmExit::Oserr, format!("Could not invoke EDITOR {editor}: {error}")))?;
+    let status = status.map_err(|error| {
+        Fail::new(CrmExit::Oserr, format!("Could not invoke EDITOR {editor}: {error}"))
+    })?;
     Ok(if status.success() { CrmExit::Ok } else { CrmExit::Error })
 }
 
@@ -167,8 +226,9 @@ fn exists_already(parsed: &Parsed, name: &str, file: &Path) -> Result<(), Fail> 
 }
 
 fn save(name: &str, file: &Path, document: &Element) -> Result<(), Fail> {
-    file_cib::save(file, document)
-        .map_err(|rc| Fail::new(rc.exit(), format!("Could not create shadow instance '{name}': {rc}")))
+    file_cib::save(file, document).map_err(|rc| {
+        Fail::new(rc.exit(), format!("Could not create shadow instance '{name}': {rc}"))
+    })
 }
 
 fn create(parsed: &Parsed, out: &mut Out, name: &str, file: &Path) -> Result<CrmExit, Fail> {
@@ -186,7 +246,10 @@ fn create_empty(parsed: &Parsed, out: &mut Out, name: &str, file: &Path) -> Resu
         return Err(Fail::usage(format!("Invalid schema '{}'", schema.unwrap_or(""))));
     };
     save(name, file, &document)?;
-    out.line(&format!("Created new {} configuration", document.get("validate-with").unwrap_or("pacemaker")));
+    out.line(&format!(
+        "Created new {} configuration",
+        document.get("validate-with").unwrap_or("pacemaker")
+    ));
     enter(parsed, out, name, "A new shadow instance was created. To begin using it");
     Ok(CrmExit::Ok)
 }
@@ -243,12 +306,19 @@ fn commit(parsed: &Parsed, out: &mut Out, name: &str, file: &Path) -> Result<Crm
         (Some("configuration"), document.child("configuration").cloned())
     };
     let Some(data) = data else {
-        return Err(Fail::new(CrmExit::Config, format!("Shadow instance '{name}' holds no configuration")));
+        return Err(Fail::new(
+            CrmExit::Config,
+            format!("Shadow instance '{name}' holds no configuration"),
+        ));
     };
-    let call = Call { op: "cib_replace", section, data: Some(&data), options: call::VERBOSE, host: None };
+    let call =
+        Call { op: "cib_replace", section, data: Some(&data), options: call::VERBOSE, host: None };
     let rc = real.call(&call).map_or_else(|rc| rc, |answer| answer.rc);
     if rc != Rc::OK {
-        return Err(Fail::new(rc.exit(), format!("Could not commit shadow instance '{name}' to the CIB: {rc}")));
+        return Err(Fail::new(
+            rc.exit(),
+            format!("Could not commit shadow instance '{name}' to the CIB: {rc}"),
+        ));
     }
     leave(out, name);
     Ok(CrmExit::Ok)
@@ -266,7 +336,10 @@ fn delete(parsed: &Parsed, out: &mut Out, name: &str, file: &Path) -> Result<Crm
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
         Err(error) => {
             let rc = Rc(error.raw_os_error().unwrap_or(5));
-            return Err(Fail::new(rc.exit(), format!("Could not remove shadow instance '{name}': {rc}")));
+            return Err(Fail::new(
+                rc.exit(),
+                format!("Could not remove shadow instance '{name}': {rc}"),
+            ));
         }
     }
     leave(out, name);
@@ -280,12 +353,20 @@ fn instruct(out: &mut Out, text: &str) {
 
 /// Starts a shell that works on the shadow, or tells how to.
 fn enter(parsed: &Parsed, out: &mut Out, name: &str, intro: &str) {
-    if parsed.has("batch") || active().is_some() && std::env::var_os("CIB_shadow").is_some() && parsed.has("batch") {
-        instruct(out, &format!("{intro}, enter the following into your shell:\n\texport CIB_shadow={name}"));
+    if parsed.has("batch")
+        || active().is_some() && std::env::var_os("CIB_shadow").is_some() && parsed.has("batch")
+    {
+        instruct(
+            out,
+            &format!("{intro}, enter the following into your shell:\n\texport CIB_shadow={name}"),
+        );
         return;
     }
     let Some(shell) = std::env::var("SHELL").ok().filter(|shell| !shell.is_empty()) else {
-        instruct(out, &format!("{intro}, enter the following into your shell:\n\texport CIB_shadow={name}"));
+        instruct(
+            out,
+            &format!("{intro}, enter the following into your shell:\n\texport CIB_shadow={name}"),
+        );
         return;
     };
     out.line("Setting up shadow instance");

@@ -24,7 +24,8 @@ impl Sink for Stderr {
 
 /// Starts logging; `verbosity` is the number of `-V`.
 pub fn start(verbosity: usize) {
-    let to_stderr = std::env::var("PCMK_stderr").is_ok_and(|value| matches!(value.as_str(), "1" | "yes" | "true" | "on"));
+    let to_stderr = std::env::var("PCMK_stderr")
+        .is_ok_and(|value| matches!(value.as_str(), "1" | "yes" | "true" | "on"));
     let threshold = match verbosity {
         0 if to_stderr => Priority::Error as u8,
         0 => Priority::Crit as u8,

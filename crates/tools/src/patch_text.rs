@@ -34,17 +34,27 @@ pub fn render(patch: &Element) -> String {
                 }
             }
             Some("move") => {
-                out.push_str(&format!("+~ {path} moved to offset {}\n", change.get("position").unwrap_or("0")));
+                out.push_str(&format!(
+                    "+~ {path} moved to offset {}\n",
+                    change.get("position").unwrap_or("0")
+                ));
             }
             Some("delete") => {
-                let position = change.get("position").map(|at| format!(":{at}")).unwrap_or_default();
+                let position =
+                    change.get("position").map(|at| format!(":{at}")).unwrap_or_default();
                 out.push_str(&format!("-- {path}{position}\n"));
             }
             Some("modify") => {
                 let attrs = || change.child("change-list").into_iter().flat_map(Element::children);
                 let set: Vec<String> = attrs()
                     .filter(|attr| attr.get("operation") == Some("set"))
-                    .map(|attr| format!("@{}={}", attr.get("name").unwrap_or(""), attr.get("value").unwrap_or("")))
+                    .map(|attr| {
+                        format!(
+                            "@{}={}",
+                            attr.get("name").unwrap_or(""),
+                            attr.get("value").unwrap_or("")
+                        )
+                    })
                     .collect();
                 let unset: Vec<String> = attrs()
                     .filter(|attr| attr.get("operation") == Some("unset"))

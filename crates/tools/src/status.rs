@@ -117,7 +117,10 @@ impl View {
     /// Works out the state that a document describes.
     pub fn new(cib: Element, now: i64, live: Option<Live>) -> View {
         let cib = Arc::new(cib);
-        let sched = scheduler::status(&cib, Input { now, local_offset: crate::clock::local_offset(now), ..Input::default() });
+        let sched = scheduler::status(
+            &cib,
+            Input { now, local_offset: crate::clock::local_offset(now), ..Input::default() },
+        );
         View { sched, cib, now, live }
     }
 
@@ -154,13 +157,19 @@ impl View {
     }
 
     fn tagged(&self, word: &str) -> Vec<String> {
-        self.sched.tags.get(word).map(|ids| ids.iter().map(ToString::to_string).collect()).unwrap_or_default()
+        self.sched
+            .tags
+            .get(word)
+            .map(|ids| ids.iter().map(ToString::to_string).collect())
+            .unwrap_or_default()
     }
 
     /// Whether a node is to be shown.
     pub fn wants_node(&self, show: &Show, node: NodeIx) -> bool {
         let name = &self.sched.nodes[node].name;
-        show.only_nodes.as_ref().is_none_or(|only| only.iter().any(|wanted| wanted == name.as_str()))
+        show.only_nodes
+            .as_ref()
+            .is_none_or(|only| only.iter().any(|wanted| wanted == name.as_str()))
     }
 
     /// Whether a resource was named itself, by its id or its base id.
@@ -181,7 +190,10 @@ impl View {
         }
         if self.sched.rscs[rsc].variant == Variant::Bundle {
             let replicas = &self.sched.rscs[rsc].bundle.replicas;
-            if replicas.iter().any(|replica| replica_members(replica).any(|m| self.names_resource(show, m))) {
+            if replicas
+                .iter()
+                .any(|replica| replica_members(replica).any(|m| self.names_resource(show, m)))
+            {
                 return true;
             }
         }

@@ -9,7 +9,12 @@ use crate::output::{Fail, print_best_effort};
 use crate::status::{Show, text};
 
 /// Shows the status again and again until a signal or `q`.
-pub(super) fn run(parsed: &Parsed, mut show: Show, interval: Duration, _console: bool) -> Result<CrmExit, Fail> {
+pub(super) fn run(
+    parsed: &Parsed,
+    mut show: Show,
+    interval: Duration,
+    _console: bool,
+) -> Result<CrmExit, Fail> {
     loop {
         match super::look() {
             Ok(mut view) => {

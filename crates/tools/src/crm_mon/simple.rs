@@ -32,7 +32,11 @@ pub(super) fn run(_parsed: &Parsed, _out: &mut Out) -> Result<CrmExit, Fail> {
         } else if node.online {
             online += 1;
         } else {
-            warnings.push_str(if warnings.starts_with(" No DC") && !warnings.contains("offline") { "," } else { "" });
+            warnings.push_str(if warnings.starts_with(" No DC") && !warnings.contains("offline") {
+                ","
+            } else {
+                ""
+            });
             warnings.push_str(&format!(" offline node: {}", node.name));
         }
     }

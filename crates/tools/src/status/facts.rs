@@ -70,7 +70,8 @@ fn number(element: &Element, name: &str) -> Option<i64> {
 
 /// An exit status of an agent in words.
 pub fn exit_text(rc: i32) -> String {
-    base::CrmExit::from_code(rc).map_or_else(|| "Unknown exit status".to_owned(), |exit| exit.description().to_owned())
+    base::CrmExit::from_code(rc)
+        .map_or_else(|| "Unknown exit status".to_owned(), |exit| exit.description().to_owned())
 }
 
 /// An execution status in words.
@@ -107,13 +108,19 @@ impl View {
     pub fn histories(&mut self, show: &Show) -> Vec<(NodeIx, Vec<ResourceHistory>)> {
         let cib = self.cib.clone();
         let mut all = Vec::new();
-        for state in cib.child("status").into_iter().flat_map(Element::children).filter(|e| e.name() == "node_state") {
+        for state in cib
+            .child("status")
+            .into_iter()
+            .flat_map(Element::children)
+            .filter(|e| e.name() == "node_state")
+        {
             let Some(node) = self.sched.find_node(state.id(), state.get("uname")) else { continue };
             if !self.sched.nodes[node].online || !self.wants_node(show, node) {
                 continue;
             }
             let mut resources = Vec::new();
-            for entry in state.at(&["lrm", "lrm_resources"]).into_iter().flat_map(Element::children) {
+            for entry in state.at(&["lrm", "lrm_resources"]).into_iter().flat_map(Element::children)
+            {
                 if let Some(history) = self.history(show, node, entry) {
                     resources.push(history);
                 }
@@ -134,7 +141,9 @@ impl View {
         let mut operations: Vec<Operation> = entry.children().filter_map(operation).collect();
         operations.sort_by_key(|op| op.call);
         // The last failure is kept beside the operation itself.
-        operations.dedup_by(|a, b| a.call == b.call && a.task == b.task && a.interval_ms == b.interval_ms);
+        operations.dedup_by(|a, b| {
+            a.call == b.call && a.task == b.task && a.interval_ms == b.interval_ms
+        });
         Some(ResourceHistory {
             id: id.to_owned(),
             orphan: r.removed,
@@ -153,7 +162,9 @@ impl View {
             r.variant == Variant::Primitive && r.xml.id() == Some(id)
         };
         let running = self.sched.nodes[node].running.iter().copied().find(shared);
-        running.or_else(|| self.sched.find_resource(id)).or_else(|| self.sched.rscs.ids().find(shared))
+        running
+            .or_else(|| self.sched.find_resource(id))
+            .or_else(|| self.sched.rscs.ids().find(shared))
     }
 
     /// What failed and was not cleaned up.
@@ -166,7 +177,10 @@ impl View {
                 continue;
             }
             if show.only_resources.is_some()
-                && !self.sched.find_resource(&failed.rsc).is_some_and(|rsc| self.wants_resource(show, rsc))
+                && !self
+                    .sched
+                    .find_resource(&failed.rsc)
+                    .is_some_and(|rsc| self.wants_resource(show, rsc))
             {
                 continue;
             }
@@ -199,7 +213,9 @@ impl View {
     pub fn attributes(&self, node: NodeIx) -> Vec<(String, String, Option<i64>)> {
         let hidden = |name: &str| {
             ["shutdown", "terminate", "standby", "probe_complete", "maintenance"].contains(&name)
-                || ["fail-count", "last-failure", "#", "master-", "promotion-"].iter().any(|p| name.starts_with(p))
+                || ["fail-count", "last-failure", "#", "master-", "promotion-"]
+                    .iter()
+                    .any(|p| name.starts_with(p))
         };
         let n = &self.sched.nodes[node];
         let mut list: Vec<(String, String, Option<i64>)> = n
@@ -220,7 +236,9 @@ impl View {
                 continue;
             }
             let params = self.parameters(*rsc);
-            let param = |name: &str| params.iter().find(|(key, _)| key == name).map(|(_, value)| value.as_str());
+            let param = |name: &str| {
+                params.iter().find(|(key, _)| key == name).map(|(_, value)| value.as_str())
+            };
             if param("name").unwrap_or("pingd") != attribute {
                 continue;
             }
@@ -233,10 +251,13 @@ impl View {
 
     /// The instance attributes of a resource as they are written, without rules.
     pub fn parameters(&self, rsc: RscIx) -> Vec<(String, String)> {
-        let sets = self.sched.rscs[rsc].xml.children().filter(|set| set.name() == "instance_attributes");
+        let sets =
+            self.sched.rscs[rsc].xml.children().filter(|set| set.name() == "instance_attributes");
         sets.flat_map(Element::children)
             .filter(|pair| pair.name() == "nvpair")
-            .filter_map(|pair| Some((pair.get("name")?.to_owned(), pair.get("value").unwrap_or("").to_owned())))
+            .filter_map(|pair| {
+                Some((pair.get("name")?.to_owned(), pair.get("value").unwrap_or("").to_owned()))
+            })
             .collect()
     }
 
@@ -246,17 +267,23 @@ impl View {
         for constraint in
             self.cib.at(&["configuration", "constraints"]).into_iter().flat_map(Element::children)
         {
-            let (Some(id), Some(resource)) = (constraint.id(), constraint.get("rsc")) else { continue };
+            let (Some(id), Some(resource)) = (constraint.id(), constraint.get("rsc")) else {
+                continue;
+            };
             if constraint.name() != "rsc_location" || !id.starts_with(&show.ban_prefix) {
                 continue;
             }
             if show.only_resources.is_some()
-                && !self.sched.find_resource(resource).is_some_and(|rsc| self.wants_resource(show, rsc))
+                && !self
+                    .sched
+                    .find_resource(resource)
+                    .is_some_and(|rsc| self.wants_resource(show, rsc))
             {
                 continue;
             }
             let role = constraint.get("role").unwrap_or("");
-            let promoted_only = role.eq_ignore_ascii_case("promoted") || role.eq_ignore_ascii_case("master");
+            let promoted_only =
+                role.eq_ignore_ascii_case("promoted") || role.eq_ignore_ascii_case("master");
             for (node, score) in self.located(constraint) {
                 if score >= 0 {
                     continue;
@@ -282,7 +309,12 @@ impl View {
             element.get("score").and_then(base::Score::parse).map_or(0, base::Score::value)
         };
         if let Some(name) = constraint.get("node") {
-            return self.sched.node_by_name(name).map(|node| (node, score_of(constraint))).into_iter().collect();
+            return self
+                .sched
+                .node_by_name(name)
+                .map(|node| (node, score_of(constraint)))
+                .into_iter()
+                .collect();
         }
         let mut found = Vec::new();
         for rule in constraint.children().filter(|child| child.name() == "rule") {
@@ -303,7 +335,8 @@ impl View {
                         _ => false,
                     }
                 };
-                let mut expressions = rule.children().filter(|child| child.name() == "expression").peekable();
+                let mut expressions =
+                    rule.children().filter(|child| child.name() == "expression").peekable();
                 if expressions.peek().is_none() {
                     continue;
                 }

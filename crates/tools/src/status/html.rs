@@ -41,7 +41,9 @@ fn class(text: &str) -> Option<&'static str> {
     let state = text.split_once(": ").map(|(_, state)| state);
     match state {
         Some(state) if state.starts_with("online") => Some("online"),
-        Some(state) if state.starts_with("OFFLINE") || state.starts_with("UNCLEAN") => Some("offline"),
+        Some(state) if state.starts_with("OFFLINE") || state.starts_with("UNCLEAN") => {
+            Some("offline")
+        }
         Some(state) if state.starts_with("standby") => Some("standby"),
         Some(state) if state.starts_with("maintenance") => Some("maint"),
         _ => None,

@@ -45,7 +45,10 @@ impl View {
             } else if show.brief && r.variant == Variant::Primitive {
                 continue;
             }
-            if !active && !(show.inactive && (show.only_nodes.is_none() || !self.sched.is_active(rsc, false))) {
+            if !active
+                && !(show.inactive
+                    && (show.only_nodes.is_none() || !self.sched.is_active(rsc, false)))
+            {
                 continue;
             }
             if self.wants_resource(show, rsc) {
@@ -58,8 +61,10 @@ impl View {
     /// Primitives that are part of nothing.
     fn plain_top(&self, show: &Show) -> Vec<RscIx> {
         let top = self.sched.top.iter().copied();
-        top.filter(|rsc| self.sched.rscs[*rsc].variant == Variant::Primitive && self.wants_resource(show, *rsc))
-            .collect()
+        top.filter(|rsc| {
+            self.sched.rscs[*rsc].variant == Variant::Primitive && self.wants_resource(show, *rsc)
+        })
+        .collect()
     }
 
     /// The lines of one resource, restricted to what was named.
@@ -77,7 +82,10 @@ impl View {
             Variant::Bundle if show.detail || !whole => self.bundle_lines(rsc, level, show, whole),
             Variant::Clone if !whole => {
                 let named = |instance: &RscIx| {
-                    self.sched.tree(*instance).into_iter().any(|below| self.names_resource(show, below))
+                    self.sched
+                        .tree(*instance)
+                        .into_iter()
+                        .any(|below| self.names_resource(show, below))
                 };
                 let children: Vec<RscIx> = r.children.iter().copied().filter(named).collect();
                 // An inner resource named by its base id means every instance: the usual lists.
@@ -88,8 +96,12 @@ impl View {
                 self.header_and(rsc, level, children, show)
             }
             Variant::Group if !whole => {
-                let children: Vec<RscIx> =
-                    r.children.iter().copied().filter(|child| self.names_resource(show, *child)).collect();
+                let children: Vec<RscIx> = r
+                    .children
+                    .iter()
+                    .copied()
+                    .filter(|child| self.names_resource(show, *child))
+                    .collect();
                 self.header_and(rsc, level, children, show)
             }
             Variant::Primitive | Variant::Group | Variant::Clone | Variant::Bundle => {

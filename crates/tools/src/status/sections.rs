@@ -28,7 +28,8 @@ impl Sections {
     pub const ALL: Sections = Sections((1 << 17) - 1);
     pub const SUMMARY: Sections =
         Sections(Self::STACK.0 | Self::DC.0 | Self::TIMES.0 | Self::COUNTS.0 | Self::MAINT_MODE.0);
-    pub const FENCING: Sections = Sections(Self::FENCE_FAILED.0 | Self::FENCE_PENDING.0 | Self::FENCE_WORKED.0);
+    pub const FENCING: Sections =
+        Sections(Self::FENCE_FAILED.0 | Self::FENCE_PENDING.0 | Self::FENCE_WORKED.0);
     pub const DEFAULT: Sections = Sections(
         Self::SUMMARY.0
             | Self::NODES.0
@@ -99,10 +100,23 @@ impl Sections {
         let mut set = self;
         for word in words.split(',').filter(|word| !word.is_empty()) {
             let (name, prefix) = word.split_once(':').unwrap_or((word, ""));
-            let found = WORDS.iter().find(|(known, _)| *known == name).map(|(_, sections)| *sections);
+            let found =
+                WORDS.iter().find(|(known, _)| *known == name).map(|(_, sections)| *sections);
             set = match (word, found) {
-                ("all", _) => if include { Sections::ALL } else { Sections::NONE },
-                ("none", _) => if include { Sections::NONE } else { Sections::ALL },
+                ("all", _) => {
+                    if include {
+                        Sections::ALL
+                    } else {
+                        Sections::NONE
+                    }
+                }
+                ("none", _) => {
+                    if include {
+                        Sections::NONE
+                    } else {
+                        Sections::ALL
+                    }
+                }
                 ("default" | "defaults", _) if include => set.with(default),
                 (_, Some(sections)) if prefix.is_empty() || name == "bans" => {
                     if name == "bans" {
@@ -117,9 +131,15 @@ impl Sections {
                         other => other,
                     }));
                     if include {
-                        names.insert(names.iter().position(|name| *name == "failcounts").unwrap_or(0), "default");
+                        names.insert(
+                            names.iter().position(|name| *name == "failcounts").unwrap_or(0),
+                            "default",
+                        );
                     }
-                    names.insert(names.iter().position(|name| *name == "operations").unwrap_or(0), "none");
+                    names.insert(
+                        names.iter().position(|name| *name == "operations").unwrap_or(0),
+                        "none",
+                    );
                     return Err(format!("{option} options: {}", names.join(", ")));
                 }
             };
@@ -135,11 +155,18 @@ mod tests {
     #[test]
     fn words_change_the_set_from_left_to_right() {
         let mut prefix = String::new();
-        let mut apply = |set: Sections, option, words| set.apply(option, words, Sections::DEFAULT, &mut prefix);
+        let mut apply =
+            |set: Sections, option, words| set.apply(option, words, Sections::DEFAULT, &mut prefix);
         assert_eq!(apply(Sections::DEFAULT, "--include", "none,nodes"), Ok(Sections::NODES));
         assert_eq!(apply(Sections::NODES, "--exclude", "none"), Ok(Sections::ALL));
-        assert!(!apply(Sections::ALL, "--exclude", "fencing").unwrap().has(Sections::FENCE_PENDING));
-        assert!(apply(Sections::ALL, "--include", "list").unwrap_err().starts_with("--include options: all, "));
+        assert!(
+            !apply(Sections::ALL, "--exclude", "fencing").unwrap().has(Sections::FENCE_PENDING)
+        );
+        assert!(
+            apply(Sections::ALL, "--include", "list")
+                .unwrap_err()
+                .starts_with("--include options: all, ")
+        );
         assert!(apply(Sections::NONE, "--include", "bans:x").unwrap().has(Sections::BANS));
         assert_eq!(prefix, "x");
     }

@@ -44,7 +44,11 @@ impl View {
         let mut blocks = Vec::new();
         self.summary(show, &mut blocks);
         if show.sections.has(Sections::NODES) {
-            let items = if show.by_node || show.detail { self.nodes_in_full(show) } else { self.nodes_in_lists(show) };
+            let items = if show.by_node || show.detail {
+                self.nodes_in_full(show)
+            } else {
+                self.nodes_in_lists(show)
+            };
             if !items.is_empty() {
                 blocks.push(Block::List("Node List".into(), items));
             }
@@ -71,7 +75,11 @@ impl View {
             }
         }
         if show.sections.has(Sections::FAILURES) {
-            let items = self.failures(show).iter().map(|failure| item(1, failure_text(failure, show.detail))).collect();
+            let items = self
+                .failures(show)
+                .iter()
+                .map(|failure| item(1, failure_text(failure, show.detail)))
+                .collect();
             push_list(&mut blocks, "Failed Resource Actions", items);
         }
         self.fencing_first(show, &mut blocks);
@@ -87,7 +95,11 @@ impl View {
 
     /// The designated controller's version, as the cluster recorded it.
     pub fn dc_version(&self) -> String {
-        self.sched.options.raw.get("dc-version").map_or_else(|| "unknown".to_owned(), ToString::to_string)
+        self.sched
+            .options
+            .raw
+            .get("dc-version")
+            .map_or_else(|| "unknown".to_owned(), ToString::to_string)
     }
 
     /// Whether the members announced different feature sets.
@@ -100,7 +112,11 @@ impl View {
         let sched = &self.sched;
         let mut items = Vec::new();
         if show.sections.has(Sections::STACK) {
-            let stack = sched.options.raw.get("cluster-infrastructure").map_or("unknown", |text| text.as_str());
+            let stack = sched
+                .options
+                .raw
+                .get("cluster-infrastructure")
+                .map_or("unknown", |text| text.as_str());
             let state = self.live.as_ref().and_then(|live| live.pacemakerd.as_ref());
             let state = state.map(|(words, _)| format!(" ({words})")).unwrap_or_default();
             items.push(item(1, format!("Stack: {stack}{state}")));
@@ -113,7 +129,8 @@ impl View {
                     self.node_name(dc, show.detail),
                     self.dc_version(),
                     if self.is_mixed_version() { "MIXED-VERSION " } else { "" },
-                    if self.cib.get("have-quorum").is_some_and(|have| have == "1" || have == "true") {
+                    if self.cib.get("have-quorum").is_some_and(|have| have == "1" || have == "true")
+                    {
                         "with"
                     } else {
                         "WITHOUT"
@@ -126,8 +143,11 @@ impl View {
             let on = self.live.as_ref().and_then(|live| live.node.as_ref());
             let on = on.map(|node| format!(" on {node}")).unwrap_or_default();
             items.push(item(1, format!("Last updated: {}{on}", ctime(self.now))));
-            let mut changed = format!("Last change:  {}", self.cib.get("cib-last-written").unwrap_or(""));
-            for (word, name) in [("by", "update-user"), ("via", "update-client"), ("on", "update-origin")] {
+            let mut changed =
+                format!("Last change:  {}", self.cib.get("cib-last-written").unwrap_or(""));
+            for (word, name) in
+                [("by", "update-user"), ("via", "update-client"), ("on", "update-origin")]
+            {
                 if let Some(value) = self.cib.get(name).filter(|value| !value.is_empty()) {
                     changed.push_str(&format!(" {word} {value}"));
                 }
@@ -136,7 +156,10 @@ impl View {
         }
         if show.sections.has(Sections::COUNTS) {
             let nodes = sched.nodes.len();
-            items.push(item(1, format!("{nodes} node{} configured", if nodes == 1 { "" } else { "s" })));
+            items.push(item(
+                1,
+                format!("{nodes} node{} configured", if nodes == 1 { "" } else { "s" }),
+            ));
             let mut text = format!(
                 "{} resource instance{} configured",
                 sched.instances,
@@ -183,8 +206,20 @@ impl View {
             NoQuorum::Fence => "Suicide",
         };
         vec![
-            item(1, format!("STONITH of failed nodes {}", if options.fencing { "enabled" } else { "disabled" })),
-            item(1, format!("Cluster is {}", if options.symmetric { "symmetric" } else { "asymmetric" })),
+            item(
+                1,
+                format!(
+                    "STONITH of failed nodes {}",
+                    if options.fencing { "enabled" } else { "disabled" }
+                ),
+            ),
+            item(
+                1,
+                format!(
+                    "Cluster is {}",
+                    if options.symmetric { "symmetric" } else { "asymmetric" }
+                ),
+            ),
             item(1, format!("No quorum policy: {policy}")),
         ]
     }
@@ -199,14 +234,18 @@ impl View {
                 let names: Vec<&str> = names
                     .trim_end_matches(" ]")
                     .split(' ')
-                    .filter(|name| show.only_nodes.as_ref().is_some_and(|only| only.iter().any(|o| o == name)))
+                    .filter(|name| {
+                        show.only_nodes.as_ref().is_some_and(|only| only.iter().any(|o| o == name))
+                    })
                     .collect();
                 return (!names.is_empty())
                     .then(|| item(line.level, format!("{title}: [ {} ]", names.join(" "))));
             }
             let name = line.text.split_once(' ').map_or("", |(_, rest)| rest);
             let wanted = show.only_nodes.as_ref().is_some_and(|only| {
-                only.iter().any(|o| name.strip_prefix(o.as_str()).is_some_and(|rest| rest.starts_with(':')))
+                only.iter().any(|o| {
+                    name.strip_prefix(o.as_str()).is_some_and(|rest| rest.starts_with(':'))
+                })
             });
             wanted.then_some(line)
         });
@@ -215,7 +254,9 @@ impl View {
 
     fn nodes_in_full(&self, show: &Show) -> Vec<Line> {
         let mut lines = Vec::new();
-        for node in self.sched.node_order.iter().copied().filter(|node| self.wants_node(show, *node)) {
+        for node in
+            self.sched.node_order.iter().copied().filter(|node| self.wants_node(show, *node))
+        {
             let mut text = format!(
                 "{} {}: {}",
                 self.sched.node_label(node),
@@ -232,7 +273,10 @@ impl View {
                 continue;
             }
             let below = self.running_items(node, show, 3);
-            if self.sched.nodes[node].kind != NodeKind::Cluster && !self.sched.nodes[node].online && below.is_empty() {
+            if self.sched.nodes[node].kind != NodeKind::Cluster
+                && !self.sched.nodes[node].online
+                && below.is_empty()
+            {
                 continue;
             }
             if below.is_empty() {
@@ -263,7 +307,9 @@ impl View {
                 match expected {
                     Some(_) if number <= 0 => text.push_str("\t: Connectivity is lost"),
                     Some(expected) if number < expected => {
-                        text.push_str(&format!("\t: Connectivity is degraded (Expected={expected})"));
+                        text.push_str(&format!(
+                            "\t: Connectivity is degraded (Expected={expected})"
+                        ));
                     }
                     _ => {}
                 }
@@ -279,7 +325,8 @@ impl View {
             let mut below = Vec::new();
             for history in resources {
                 let failed = history.fail_count > 0 || history.last_failure > 0;
-                if operations && history.operations.is_empty() && !failed || !operations && !failed {
+                if operations && history.operations.is_empty() && !failed || !operations && !failed
+                {
                     continue;
                 }
                 let mut text = if history.orphan {
@@ -349,10 +396,16 @@ impl View {
         let bans = self.bans(show);
         bans.iter()
             .map(|ban| {
-                let node =
-                    if show.detail { format!("{} ({})", ban.node, ban.node_id) } else { ban.node.clone() };
+                let node = if show.detail {
+                    format!("{} ({})", ban.node, ban.node_id)
+                } else {
+                    ban.node.clone()
+                };
                 let role = if ban.promoted_only { "in Promoted role " } else { "" };
-                item(1, format!("{}\tprevents {} from running {role}on {node}", ban.id, ban.resource))
+                item(
+                    1,
+                    format!("{}\tprevents {} from running {role}on {node}", ban.id, ban.resource),
+                )
             })
             .collect()
     }
@@ -382,8 +435,15 @@ impl View {
                     ));
                 }
             }
-            Ok(events) if show.fence_level >= 2 && show.sections.has(Sections::FENCE_WORKED.with(Sections::FENCE_FAILED)) => {
-                push_list(blocks, "Fencing History", fence_items(&wanted(events, show, |_| true), show));
+            Ok(events)
+                if show.fence_level >= 2
+                    && show.sections.has(Sections::FENCE_WORKED.with(Sections::FENCE_FAILED)) =>
+            {
+                push_list(
+                    blocks,
+                    "Fencing History",
+                    fence_items(&wanted(events, show, |_| true), show),
+                );
             }
             Ok(events) => {
                 if show.sections.has(Sections::FENCE_PENDING) {
@@ -406,8 +466,11 @@ fn wanted<'a>(
     show: &Show,
     state: impl Fn(FenceState) -> bool,
 ) -> Vec<&'a FenceEvent> {
-    let of_node = |event: &&FenceEvent| show.only_nodes.as_ref().is_none_or(|only| only.contains(&event.target));
-    let mut kept: Vec<&FenceEvent> = events.iter().filter(|event| state(event.state)).filter(of_node).collect();
+    let of_node = |event: &&FenceEvent| {
+        show.only_nodes.as_ref().is_none_or(|only| only.contains(&event.target))
+    };
+    let mut kept: Vec<&FenceEvent> =
+        events.iter().filter(|event| state(event.state)).filter(of_node).collect();
     if show.fence_level < 3 {
         // Of each flavour (what, whom, how it ended) only the newest: the history is newest first.
         let mut seen: Vec<(String, String, FenceState)> = Vec::new();

@@ -26,11 +26,9 @@ impl View {
     fn is_elsewhere(&self, show: &Show, rsc: RscIx) -> bool {
         show.only_nodes.is_some()
             && self.sched.is_active(rsc, false)
-            && !self
-                .sched
-                .leaves(rsc)
-                .into_iter()
-                .any(|leaf| self.sched.rscs[leaf].active.iter().any(|node| self.wants_node(show, *node)))
+            && !self.sched.leaves(rsc).into_iter().any(|leaf| {
+                self.sched.rscs[leaf].active.iter().any(|node| self.wants_node(show, *node))
+            })
     }
 
     /// One resource with what is below it.
@@ -51,8 +49,8 @@ impl View {
     fn children_into(&self, parent: RscIx, show: &Show, element: &mut Element) {
         let whole = self.names_resource(show, parent) || self.is_below_named(show, parent);
         for child in self.sched.rscs[parent].children.iter().copied() {
-            let named =
-                whole || self.sched.tree(child).into_iter().any(|below| self.names_resource(show, below));
+            let named = whole
+                || self.sched.tree(child).into_iter().any(|below| self.names_resource(show, below));
             if named && let Some(child) = self.resource_xml(child, show) {
                 element.push(child);
             }
@@ -128,8 +126,9 @@ impl View {
             if self.is_elsewhere(show, replica.container) {
                 continue;
             }
-            let members: Vec<RscIx> =
-                replica_members(replica).filter(|member| whole || self.names_resource(show, *member)).collect();
+            let members: Vec<RscIx> = replica_members(replica)
+                .filter(|member| whole || self.names_resource(show, *member))
+                .collect();
             if members.is_empty() {
                 continue;
             }
@@ -146,7 +145,8 @@ impl View {
     pub fn primitive_xml(&self, rsc: RscIx, on: Option<NodeIx>) -> Element {
         let r = &self.sched.rscs[rsc];
         let promotable = self.sched.rscs[self.sched.uber(rsc)].promotable;
-        let role = if r.orig_role == Role::Started && promotable { Role::Unpromoted } else { r.orig_role };
+        let role =
+            if r.orig_role == Role::Started && promotable { Role::Unpromoted } else { r.orig_role };
         let mut element = Element::new("resource")
             .with("id", self.sched.printable_id(rsc))
             .with("resource_agent", self.agent_text(rsc))
@@ -186,7 +186,8 @@ impl View {
         if on.is_none() {
             for node in nodes {
                 let n = &self.sched.nodes[*node];
-                let node = Element::new("node").with("name", n.name.as_str()).with("id", n.id.as_str());
+                let node =
+                    Element::new("node").with("name", n.name.as_str()).with("id", n.id.as_str());
                 element.push(node.with("cached", "true"));
             }
         }

@@ -20,7 +20,9 @@ impl View {
         }
         if show.sections.has(Sections::NODES) {
             let mut nodes = Element::new("nodes");
-            for node in self.sched.node_order.iter().copied().filter(|node| self.wants_node(show, *node)) {
+            for node in
+                self.sched.node_order.iter().copied().filter(|node| self.wants_node(show, *node))
+            {
                 nodes.push(self.node_xml(node, show));
             }
             list.push(nodes);
@@ -36,7 +38,10 @@ impl View {
             for element in self.histories_xml(show) {
                 all.push(element);
             }
-            if !all.is_leaf() || self.cib.child("status").is_some_and(|status| !status.is_leaf()) && show.only_nodes.is_none() {
+            if !all.is_leaf()
+                || self.cib.child("status").is_some_and(|status| !status.is_leaf())
+                    && show.only_nodes.is_none()
+            {
                 list.push(all);
             }
         }
@@ -57,7 +62,11 @@ impl View {
         let sched = &self.sched;
         let mut summary = Element::new("summary");
         if show.sections.has(Sections::STACK) {
-            let stack = sched.options.raw.get("cluster-infrastructure").map_or("unknown", |text| text.as_str());
+            let stack = sched
+                .options
+                .raw
+                .get("cluster-infrastructure")
+                .map_or("unknown", |text| text.as_str());
             let mut element = Element::new("stack").with("type", stack);
             if let Some((_, word)) = self.live.as_ref().and_then(|live| live.pacemakerd.as_ref()) {
                 element.set("pacemakerd-state", word.as_str());
@@ -74,7 +83,11 @@ impl View {
                     .with("id", sched.nodes[dc].id.as_str())
                     .with(
                         "with_quorum",
-                        flag(self.cib.get("have-quorum").is_some_and(|have| have == "1" || have == "true")),
+                        flag(
+                            self.cib
+                                .get("have-quorum")
+                                .is_some_and(|have| have == "1" || have == "true"),
+                        ),
                     )
                     .with("mixed_version", flag(self.is_mixed_version())),
             });
@@ -95,7 +108,9 @@ impl View {
             );
         }
         if show.sections.has(Sections::COUNTS) {
-            summary.push(Element::new("nodes_configured").with("number", sched.nodes.len().to_string()));
+            summary.push(
+                Element::new("nodes_configured").with("number", sched.nodes.len().to_string()),
+            );
             summary.push(
                 Element::new("resources_configured")
                     .with("number", sched.instances.to_string())
@@ -118,7 +133,8 @@ impl View {
             NoQuorum::Demote => "demote",
             NoQuorum::Fence => "suicide",
         };
-        let timeout = scheduler::text::parse_ms(&options.fencing_timeout).unwrap_or(60_000).to_string();
+        let timeout =
+            scheduler::text::parse_ms(&options.fencing_timeout).unwrap_or(60_000).to_string();
         Element::new("cluster_options")
             .with("fencing-enabled", flag(options.fencing))
             .with("fencing-timeout-ms", timeout.as_str())
@@ -126,7 +142,10 @@ impl View {
             .with("no-quorum-policy", policy)
             .with("maintenance-mode", flag(options.maintenance))
             .with("stop-all-resources", flag(options.stop_all))
-            .with("priority-fencing-delay-ms", (options.priority_fencing_delay_s * 1000).to_string())
+            .with(
+                "priority-fencing-delay-ms",
+                (options.priority_fencing_delay_s * 1000).to_string(),
+            )
             .with("stonith-enabled", flag(options.fencing))
             .with("stonith-timeout-ms", timeout.as_str())
     }
@@ -179,7 +198,8 @@ impl View {
             }
             let mut element = Element::new("node").with("name", n.name.as_str());
             for (name, value, expected) in attributes {
-                let mut attribute = Element::new("attribute").with("name", name).with("value", value);
+                let mut attribute =
+                    Element::new("attribute").with("name", name).with("value", value);
                 if let Some(expected) = expected {
                     attribute.set("expected", expected.to_string());
                 }
@@ -193,7 +213,8 @@ impl View {
     fn histories_xml(&mut self, show: &Show) -> Vec<Element> {
         let mut list = Vec::new();
         for (node, resources) in self.histories(show) {
-            let mut element = Element::new("node").with("name", self.sched.nodes[node].name.as_str());
+            let mut element =
+                Element::new("node").with("name", self.sched.nodes[node].name.as_str());
             for history in resources {
                 let failed = history.fail_count > 0 || history.last_failure > 0;
                 if history.operations.is_empty() && !failed {
