@@ -18,6 +18,8 @@ pub fn applets() -> Vec<Applet> {
     vec![
         daemon("pacemaker-attrd", attrd::shell::main),
         daemon("attrd", attrd::shell::main),
+        daemon("pacemaker-controld", controld::shell::main),
+        daemon("crmd", controld::shell::main),
         daemon("pacemaker-execd", execd::shell::main),
         Applet { name: "pacemakerd", dir: "sbin", run: pacemakerd::shell::main },
     ]

@@ -141,6 +141,12 @@ impl Controller {
             return;
         }
         self.fencer_command("st_fence", options, timeout, Some(data), call);
+        // The fencer answers in any case; if it does not, the graph must not wait forever.
+        let patience = self.graph.stonith_timeout + self.graph.network_delay;
+        let deadline = self.after(patience + Duration::from_secs(60));
+        if let Some(action) = self.graph.action_mut(action.id) {
+            action.deadline = deadline;
+        }
     }
 
     /// The fencer answered a command.

@@ -4,6 +4,7 @@
 //! [`fsm`] is the frame in which everything happens. Source: `spec/pacemaker-cluster.md` §4–10.
 
 mod actions;
+mod agents;
 pub mod core;
 pub mod diff;
 mod engine;
@@ -19,5 +20,6 @@ mod lrm;
 pub mod metadata;
 pub mod options;
 mod routing;
+pub mod shell;
 mod status;
 pub mod throttle;

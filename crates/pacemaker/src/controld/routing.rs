@@ -52,9 +52,9 @@ impl Controller {
         self.run();
     }
 
-    /// A client is gone.
-    pub fn client_gone(&mut self, client: &str) {
-        self.clients.remove(client);
+    /// Clients that are gone are forgotten; these are left.
+    pub fn keep_clients(&mut self, alive: &[String]) {
+        self.clients.retain(|client, _| alive.contains(client));
     }
 
     // --- routing ------------------------------------------------------------------------------
