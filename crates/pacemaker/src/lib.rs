@@ -1,6 +1,7 @@
 //! the resource manager's daemons.
 
 pub mod attrd;
+pub mod based;
 pub mod cluster;
 pub mod controld;
 pub mod daemon;
@@ -16,6 +17,8 @@ use base::Applet;
 pub fn applets() -> Vec<Applet> {
     let daemon = |name, run| Applet { name, dir: "lib/pacemaker", run };
     vec![
+        daemon("pacemaker-based", based::shell::main),
+        daemon("cib", based::shell::main),
         daemon("pacemaker-attrd", attrd::shell::main),
         daemon("attrd", attrd::shell::main),
         daemon("pacemaker-controld", controld::shell::main),

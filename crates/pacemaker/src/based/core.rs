@@ -1,0 +1,509 @@
+//! The core: clients' requests in, replies, notifications and messages for peers out.
+//!
+//! Nothing here blocks or waits: a change of the document is sent to the group and forgotten until
+//! the group delivers it ([`super::peers`]), which is also how the client gets its answer.
+//!
+//! Source: `spec/pacemaker-ipc.md` §4.
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::sync::Arc;
+use std::time::Duration;
+
+use base::Time;
+use base::log::Priority;
+use cib::document::cluster_option;
+use cib::options::call;
+use cib::request::{Outcome, Request, perform};
+use cib::{CibVersion, Op, Rc};
+use xml::Element;
+
+use super::messages;
+
+/// Patches carry a digest at most this often.
+const DIGEST_EVERY: Duration = Duration::from_secs(60);
+
+/// Events a daemon may leave unread, if the option `cluster-ipc-limit` does not say.
+const IPC_LIMIT: usize = 500;
+
+/// The time and what else the core may not know by itself.
+#[derive(Debug, Clone, Copy)]
+pub struct Ctx<'a> {
+    /// Monotonic time.
+    pub now: Time,
+    /// Local wall-clock time in ctime's form.
+    pub date: &'a str,
+    /// Number of nodes in the group, this one included.
+    pub n_active: usize,
+}
+
+/// What the core wants done.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Output {
+    /// Answer a client's request.
+    Respond {
+        /// The client.
+        client: u64,
+        /// Id of its request.
+        id: i32,
+        /// Flags of its request.
+        flags: u32,
+        /// The answer.
+        xml: Element,
+    },
+    /// Send an event to clients.
+    Event {
+        /// The clients.
+        clients: Vec<u64>,
+        /// The event.
+        xml: Element,
+    },
+    /// How many events a client may leave unread.
+    Limit {
+        /// The client.
+        client: u64,
+        /// The number.
+        limit: usize,
+    },
+    /// Close a client's connection.
+    Disconnect(u64),
+    /// Send a message to the group or one node of it.
+    Peer {
+        /// The node; `None` is everybody, ourselves included.
+        to: Option<String>,
+        /// The message.
+        xml: Element,
+    },
+    /// Write the document to disk.
+    Persist(Arc<Element>),
+    /// End the daemon.
+    Exit(i32),
+    /// Something to log.
+    Note(Priority, String),
+}
+
+/// A client.
+#[derive(Debug, Clone)]
+pub(super) struct Client {
+    pub(super) uuid: String,
+    name: Option<String>,
+    user: String,
+    pid: u32,
+    privileged: bool,
+    read_only: bool,
+    is_daemon: bool,
+    subscriptions: BTreeSet<String>,
+    /// Id and flags of the synchronous request that waits for its answer.
+    pub(super) pending: Option<(i32, u32)>,
+}
+
+/// Who a client is, as the shell found out.
+#[derive(Debug, Clone)]
+pub struct NewClient {
+    /// Its token.
+    pub uuid: String,
+    /// Its user's name.
+    pub user: String,
+    /// Its process.
+    pub pid: u32,
+    /// Root or hacluster.
+    pub privileged: bool,
+    /// Connected to `cib_ro`.
+    pub read_only: bool,
+}
+
+/// The CIB manager of one node.
+#[derive(Debug)]
+pub struct Based {
+    pub(super) node: String,
+    pub(super) cib: Arc<Element>,
+    /// Why the document cannot be worked with, or OK.
+    pub(super) status: Rc,
+    pub(super) primary: bool,
+    pub(super) stand_alone: bool,
+    pub(super) clients: BTreeMap<u64, Client>,
+    /// Groups of a user, for access control.
+    groups_of: fn(&str) -> Vec<String>,
+    pub(super) ping: super::peers::Ping,
+    /// A full copy was asked for and has not come yet; this many patches were refused meanwhile.
+    pub(super) waiting_for_copy: Option<u32>,
+    last_digest: Option<Time>,
+    pub(super) exit_at: Option<Time>,
+    pub(super) stopping: bool,
+    out: VecDeque<Output>,
+}
+
+impl Based {
+    /// The manager of a node with the document it starts from.
+    pub fn new(node: &str, document: Element, groups_of: fn(&str) -> Vec<String>) -> Based {
+        let status = cib::store::usable(&document).err().unwrap_or(Rc::OK);
+        let mut based = Based {
+            node: node.to_owned(),
+            cib: Arc::new(document),
+            status,
+            primary: false,
+            stand_alone: false,
+            clients: BTreeMap::new(),
+            groups_of,
+            ping: super::peers::Ping::default(),
+            waiting_for_copy: None,
+            last_digest: None,
+            exit_at: None,
+            stopping: false,
+            out: VecDeque::new(),
+        };
+        if !status.is_ok() {
+            based.note(Priority::Error, format!("The loaded configuration is unusable: {status}"));
+        }
+        based
+    }
+
+    /// Works without peers (`-s`).
+    pub fn set_stand_alone(&mut self) {
+        self.stand_alone = true;
+        self.primary = true;
+    }
+
+    /// The document.
+    pub fn document(&self) -> &Arc<Element> {
+        &self.cib
+    }
+
+    /// What is to be done next.
+    pub fn poll_output(&mut self) -> Option<Output> {
+        self.out.pop_front()
+    }
+
+    pub(super) fn push(&mut self, output: Output) {
+        self.out.push_back(output);
+    }
+
+    pub(super) fn note(&mut self, priority: Priority, text: impl Into<String>) {
+        self.out.push_back(Output::Note(priority, text.into()));
+    }
+
+    // --- clients ------------------------------------------------------------------------------
+
+    /// A client connected.
+    pub fn client_connected(&mut self, client: u64, new: NewClient) {
+        let client_state = Client {
+            uuid: new.uuid,
+            name: None,
+            user: new.user,
+            pid: new.pid,
+            privileged: new.privileged,
+            read_only: new.read_only,
+            is_daemon: false,
+            subscriptions: BTreeSet::new(),
+            pending: None,
+        };
+        self.clients.insert(client, client_state);
+    }
+
+    /// A client is gone.
+    pub fn client_gone(&mut self, ctx: Ctx<'_>, client: u64) {
+        self.clients.remove(&client);
+        if self.stopping {
+            self.leave_if_alone(ctx);
+        }
+    }
+
+    /// A client's request; `xml` is `None` if it could not be read.
+    pub fn client_request(
+        &mut self,
+        ctx: Ctx<'_>,
+        client: u64,
+        id: i32,
+        flags: u32,
+        xml: Option<Element>,
+    ) {
+        let wants_response = flags & pacemaker_client::frame::flags::CLIENT_RESPONSE != 0;
+        let Some(state) = self.clients.get_mut(&client) else { return };
+        let Some(request) = xml else {
+            if wants_response {
+                let nack = crate::service::acknowledgement("nack", "cib_common_callback", 76);
+                self.push(Output::Respond { client, id, flags, xml: nack });
+            }
+            return;
+        };
+        if state.name.is_none() {
+            let name = match request.get("cib_clientname") {
+                Some(name) => name.to_owned(),
+                None => state.pid.to_string(),
+            };
+            state.is_daemon = messages::is_daemon_name(&name);
+            state.name = Some(name);
+        }
+        if state.is_daemon && state.privileged {
+            let limit = cluster_option(&self.cib, "cluster-ipc-limit")
+                .and_then(|text| text.parse().ok())
+                .unwrap_or(IPC_LIMIT);
+            self.push(Output::Limit { client, limit });
+        }
+        match request.get("cib_op") {
+            Some("register") => self.register(client, id, flags),
+            Some("cib_notify") => {
+                let status = self.subscribe(client, &request);
+                if wants_response {
+                    let ack = crate::service::acknowledgement("ack", "cib_common_callback", status);
+                    self.push(Output::Respond { client, id, flags, xml: ack });
+                }
+            }
+            _ => self.command(ctx, client, id, flags, request),
+        }
+    }
+
+    fn register(&mut self, client: u64, id: i32, flags: u32) {
+        let Some(state) = self.clients.get(&client) else { return };
+        let xml = Element::new("cib_common_callback_worker")
+            .with("cib_op", "register")
+            .with("cib_clientid", state.uuid.as_str());
+        self.push(Output::Respond { client, id, flags, xml });
+    }
+
+    fn subscribe(&mut self, client: u64, request: &Element) -> i32 {
+        let kind = request.get("cib_notify_type").unwrap_or("");
+        let known = [
+            "cib_diff_notify",
+            "cib_refresh_notify",
+            "cib_update_confirmation",
+            "cib_pre_notify",
+            "cib_post_notify",
+        ];
+        if !known.contains(&kind) {
+            return 2;
+        }
+        let Some(state) = self.clients.get_mut(&client) else { return 0 };
+        if matches!(request.get("cib_notify_activate"), Some("1" | "true")) {
+            state.subscriptions.insert(kind.to_owned());
+        } else {
+            state.subscriptions.remove(kind);
+        }
+        0
+    }
+
+    pub(super) fn subscribers(&self, kind: &str) -> Vec<u64> {
+        let wants = self.clients.iter().filter(|(_, state)| state.subscriptions.contains(kind));
+        wants.map(|(client, _)| *client).collect()
+    }
+
+    fn command(&mut self, ctx: Ctx<'_>, client: u64, id: i32, flags: u32, mut request: Element) {
+        let Some(op) = request.get("cib_op").and_then(Op::parse) else {
+            let op = request.get("cib_op").unwrap_or("").to_owned();
+            return self.note(Priority::Error, format!("Ignoring unknown operation `{op}`"));
+        };
+        let Some(state) = self.clients.get_mut(&client) else { return };
+        if messages::number(&request, "cib_callopt") & call::SYNC != 0 {
+            state.pending = Some((id, flags));
+        }
+        request.rename("cib_command");
+        request.set("t", "cib");
+        request.set("cib_clientid", state.uuid.as_str());
+        request.set("cib_clientname", state.name.as_deref().unwrap_or(""));
+        let requested = request.get("acl_target").or_else(|| request.get("cib_user"));
+        let user = messages::acting_user(&state.user, requested);
+        request.set("acl_target", user.as_str());
+        request.set("cib_user", user);
+        request.set("src", self.node.as_str());
+        // These belong to messages between managers.
+        for name in ["cib_delegated_from", "cib_isreplyto", "cib_update"] {
+            request.unset(name);
+        }
+        if op.is_privileged() && state.read_only {
+            return self.answer_client(&request, Rc::EACCES, None);
+        }
+        let host = request.get("cib_host").filter(|host| !host.is_empty()).map(str::to_owned);
+        let local = host.as_deref().is_none_or(|host| host.eq_ignore_ascii_case(&self.node));
+        let changes = op.modifies() && op != Op::Primary;
+        if self.stand_alone {
+            return self.execute(ctx, op, &request, true);
+        }
+        if changes || !local {
+            request.set("cib_delegated_from", self.node.as_str());
+            return self.push(Output::Peer { to: host, xml: request });
+        }
+        self.execute(ctx, op, &request, true);
+    }
+
+    // --- operations ---------------------------------------------------------------------------
+
+    /// Performs an operation here; `answer` says whether one of our clients gets the result.
+    pub(super) fn execute(&mut self, ctx: Ctx<'_>, op: Op, request: &Element, answer: bool) {
+        let (rc, output) = match op {
+            Op::Primary => {
+                self.set_primary(true);
+                (Rc::OK, None)
+            }
+            Op::Secondary | Op::AllSecondary => {
+                self.set_primary(false);
+                (Rc::OK, None)
+            }
+            Op::IsPrimary => (if self.primary { Rc::OK } else { Rc::EPERM }, None),
+            Op::Ping => (Rc::OK, Some(Arc::new(messages::ping_response(request, &self.cib)))),
+            Op::Sync | Op::SyncOne if !self.stand_alone => {
+                // The answer is the copy, when it comes back.
+                return self.send_copy(request, op == Op::Sync);
+            }
+            Op::Sync | Op::SyncOne | Op::Shutdown | Op::Noop => (Rc::OK, None),
+            _ => self.perform(ctx, op, request),
+        };
+        if answer {
+            self.answer_client(request, rc, output);
+        }
+    }
+
+    fn set_primary(&mut self, primary: bool) {
+        if self.primary != primary {
+            let role = if primary { "primary" } else { "secondary" };
+            self.note(Priority::Info, format!("This CIB instance is now {role}"));
+        }
+        self.primary = primary;
+    }
+
+    /// Performs an operation on the document, tells the world, and returns what to answer.
+    pub(super) fn perform(
+        &mut self,
+        ctx: Ctx<'_>,
+        op: Op,
+        message: &Element,
+    ) -> (Rc, Option<Arc<Element>>) {
+        let mends = matches!(op, Op::Replace | Op::Erase | Op::Upgrade);
+        if !self.status.is_ok() && !mends && op != Op::Noop {
+            return (self.status, Some(Arc::clone(&self.cib)));
+        }
+        let input = messages::field(message, "cib_calldata").cloned();
+        let user = message.get("cib_user").unwrap_or("");
+        let groups =
+            if cib::acl::applies(&self.cib, user) { (self.groups_of)(user) } else { Vec::new() };
+        let want_digest = self.last_digest.is_none_or(|last| ctx.now.since(last) >= DIGEST_EVERY);
+        let is_copy = op == Op::Replace && message.get("cib_update") == Some("true");
+        let options = messages::number(message, "cib_callopt");
+        let request = Request {
+            section: message.get("cib_section").unwrap_or(""),
+            input: input.as_deref(),
+            options,
+            user,
+            groups: &groups,
+            schema_max: message.get("cib_schema_max"),
+            digest: message.get("digest"),
+            counters_given: is_copy,
+            origin: message.get("src"),
+            client: message.get("cib_clientname"),
+            now: ctx.date,
+            want_digest,
+        };
+        let outcome = perform(&self.cib, op, &request);
+        let (rc, output) = (outcome.rc, outcome.output.clone());
+        if op.modifies() {
+            self.settle(ctx, op, message, input, outcome, want_digest);
+        }
+        let is_dry = options & call::DRYRUN != 0;
+        if rc.is_ok() && is_dry && output.is_none() { (rc, None) } else { (rc, output) }
+    }
+
+    /// Takes over a new document, writes it, notifies.
+    fn settle(
+        &mut self,
+        ctx: Ctx<'_>,
+        op: Op,
+        message: &Element,
+        input: Option<Arc<Element>>,
+        outcome: Outcome,
+        had_digest: bool,
+    ) {
+        let options = messages::number(message, "cib_callopt");
+        if options & call::DRYRUN != 0 {
+            return;
+        }
+        let (origin, client) =
+            (message.get("src").unwrap_or(""), message.get("cib_clientname").unwrap_or(""));
+        let before = Arc::clone(&self.cib);
+        if let Some(document) = outcome.document {
+            self.cib = document;
+            self.status = Rc::OK;
+            if outcome.persist {
+                self.push(Output::Persist(Arc::clone(&self.cib)));
+            }
+            self.ping.document_changed(ctx.now);
+        }
+        if outcome.diff.is_some() && had_digest {
+            self.last_digest = Some(ctx.now);
+        }
+        let section = message.get("cib_section").filter(|section| !section.is_empty());
+        let priority = if outcome.rc.is_ok() || outcome.rc == Rc::SCHEMA_UNCHANGED {
+            Priority::Info
+        } else {
+            Priority::Warning
+        };
+        self.note(
+            priority,
+            format!(
+                "Completed {} operation for section {}: {} (rc={}, origin={origin}/{client}/{}, \
+                 version={})",
+                op.as_str(),
+                section.unwrap_or("'all'"),
+                outcome.rc,
+                outcome.rc.wire(),
+                message.get("cib_callid").unwrap_or("0"),
+                CibVersion::of(&self.cib),
+            ),
+        );
+        if options & call::INHIBIT_NOTIFY == 0
+            && let Some(diff) = &outcome.diff
+        {
+            let clients = self.subscribers("cib_diff_notify");
+            if !clients.is_empty() {
+                let xml = messages::diff_notification(
+                    op.as_str(),
+                    outcome.rc,
+                    input.as_ref(),
+                    &self.cib,
+                    diff,
+                );
+                self.push(Output::Event { clients, xml });
+            }
+        }
+        let replaced = matches!(op, Op::Replace | Op::Erase) && outcome.rc.is_ok();
+        if replaced && outcome.diff.is_some() {
+            let sections = messages::changed_sections(&before, &self.cib);
+            let clients = self.subscribers("cib_refresh_notify");
+            if !clients.is_empty() && (sections != 0 || op == Op::Erase) {
+                let sections = if op == Op::Erase { 7 } else { sections };
+                let xml = messages::refresh_notification(&self.cib, sections);
+                self.push(Output::Event { clients, xml });
+            }
+        }
+    }
+
+    /// Sends a result to the local client that the request came from.
+    pub(super) fn answer_client(
+        &mut self,
+        request: &Element,
+        rc: Rc,
+        output: Option<Arc<Element>>,
+    ) {
+        if messages::number(request, "cib_callopt") & call::DISCARD_REPLY != 0 {
+            return;
+        }
+        let reply = messages::reply(request, rc, output, None);
+        self.deliver(reply);
+    }
+
+    /// Hands a reply to the local client it is for.
+    pub(super) fn deliver(&mut self, reply: Element) {
+        let uuid = reply.get("cib_clientid").unwrap_or("");
+        let Some((client, state)) = self.clients.iter_mut().find(|(_, state)| state.uuid == uuid)
+        else {
+            return;
+        };
+        let client = *client;
+        let sync = messages::number(&reply, "cib_callopt") & call::SYNC != 0;
+        let pending = if sync { state.pending.take() } else { None };
+        match pending {
+            Some((id, flags)) => self.push(Output::Respond { client, id, flags, xml: reply }),
+            None if sync => {
+                self.note(Priority::Debug, "No request waits for this answer".to_owned());
+            }
+            None => self.push(Output::Event { clients: vec![client], xml: reply }),
+        }
+    }
+}
