@@ -436,7 +436,7 @@ impl Engine {
         self.out.push(Output::Mcast { group: GROUP_SYNC, payload: build });
         let trans = self.sync.transitional().to_vec();
         let (members, ring) = (&change.members, change.ring);
-        self.cmap.sync_init(ctx!(self, now));
+        self.cmap.sync_init(&self.map);
         self.cpg.sync_init(&trans, members, ring);
         self.quorum.sync_init(ctx!(self, now), &trans, members, ring);
         if let Some(votequorum) = &mut self.votequorum {

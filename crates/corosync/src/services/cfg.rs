@@ -369,7 +369,8 @@ impl Cfg {
                     format!("request to kill node {node} (us={me})")
                 });
                 if node == me.0 {
-                    let reason = String::from_utf8_lossy(reason).into_owned();
+                    let text = reason.split(|byte| *byte == 0).next().unwrap_or(reason);
+                    let reason = String::from_utf8_lossy(text).into_owned();
                     ctx.notice(SUBSYS, format!("Killed by node {from} : {reason}"));
                     ctx.out.push(Output::Die { status: STATUS_FATAL });
                 }

@@ -166,6 +166,7 @@ impl Cmap {
             match key.strip_prefix("stats.clear.") {
                 Some(what) => {
                     around.clear_stats(what);
+                    self.stats_at = None;
                     CsError::Ok
                 }
                 None => CsError::Access,
@@ -324,8 +325,8 @@ impl Cmap {
     // --- The agreement on the configuration's version ---
 
     /// A synchronisation begins.
-    pub fn sync_init(&mut self, ctx: &Ctx<'_>) {
-        self.my_version = ctx.map.get_u64(VERSION_KEY).unwrap_or(0);
+    pub fn sync_init(&mut self, map: &Map) {
+        self.my_version = map.get_u64(VERSION_KEY).unwrap_or(0);
         self.highest_version = self.my_version;
     }
 

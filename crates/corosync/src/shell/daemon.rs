@@ -32,6 +32,8 @@ const RING: Token = Token(0);
 const SIGNALS: Token = Token(1);
 const FIRST_IPC: u64 = 16;
 
+/// Batches of packets taken before clients and timers have their turn.
+const BATCHES_MAX: usize = 8;
 /// Complaints about packets that are none of ours, at most.
 const COMPLAINT_EVERY: Duration = Duration::from_secs(1);
 /// CPG's multicast request.
@@ -240,12 +242,16 @@ impl Daemon {
     }
 
     fn receive(&mut self) {
-        loop {
+        // A flood must not keep clients and timers waiting: the loop comes back here.
+        for _ in 0..BATCHES_MAX {
             let count = self.transport.recv_batch();
             if count == 0 {
                 return;
             }
             let now = now();
+            if self.srp.next_deadline().is_some_and(|at| at <= now) {
+                self.srp.handle_timeout(now);
+            }
             for index in 0..count {
                 let (packet, from) = self.transport.packet(index);
                 if let Err(error) = self.srp.handle_packet(now, packet)
@@ -550,8 +556,7 @@ impl Daemon {
 
     fn serve(&mut self, index: usize) {
         let mut request = std::mem::take(&mut self.request);
-        loop {
-            let Some(endpoint) = self.ipc.endpoints.get_mut(index) else { break };
+        while let Some(endpoint) = self.ipc.endpoints.get_mut(index) {
             let service = endpoint.service;
             let Some(event) = endpoint.server.next(&mut request) else { break };
             match event {

@@ -55,8 +55,7 @@ pub(super) fn parse(args: &[String]) -> Result<Options, String> {
             // Upstream's getopt skips what is no option.
             continue;
         };
-        let mut letters = letters.char_indices();
-        while let Some((at, letter)) = letters.next() {
+        for (at, letter) in letters.char_indices() {
             match letter {
                 'f' => options.foreground = true,
                 't' => options.test = true,
