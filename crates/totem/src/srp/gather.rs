@@ -140,13 +140,17 @@ impl Srp {
         }
     }
 
-    /// Takes over what the message tells beyond what is known; `false` if nothing.
+    /// Takes over what the message tells beyond what is known; `false` if that is nothing.
+    ///
+    /// A failed list that may not be believed is no news either: were it answered with a join
+    /// message of our own, two nodes with different lists would answer each other for ever.
     fn merge_lists(&mut self, join: &Join) -> bool {
         let news = !subset(&join.proc_list, &self.proc_list)
             || !subset(&join.failed_list, &self.failed_list);
         if !news || self.failed_list.contains(&join.system_from) {
             return false;
         }
+        let before = (self.proc_list.len(), self.failed_list.len());
         for node in &join.proc_list {
             add(&mut self.proc_list, *node);
         }
@@ -158,7 +162,7 @@ impl Srp {
                 add(&mut self.failed_list, *node);
             }
         }
-        true
+        before != (self.proc_list.len(), self.failed_list.len())
     }
 
     fn process_join(&mut self, now: Time, header_nodeid: u32, join: &Join) {

@@ -1,0 +1,270 @@
+//! Virtual time and a bad network.
+
+use crate::node::{Life, Node, Packet};
+use base::Time;
+use rand::rngs::StdRng;
+use rand::{RngExt, SeedableRng};
+use std::collections::BTreeMap;
+use std::time::Duration;
+use totem::{Bytes, Config};
+
+/// What a frozen node's socket buffer holds.
+const INBOX: usize = 500;
+/// A run with more events than this feeds itself; it is stopped, and will not have converged.
+const MOST_EVENTS: u64 = 5_000_000;
+/// A machine that wants to run at once does so after this much virtual time.
+const SCHEDULING: Duration = Duration::from_micros(20);
+
+/// How the network behaves.
+#[derive(Clone, Debug)]
+pub struct Network {
+    /// Packets lost, of a thousand.
+    pub loss: u32,
+    /// Packets that arrive twice, of a thousand.
+    pub duplicates: u32,
+    /// Shortest way, in microseconds.
+    pub delay_min: u64,
+    /// Longest way, in microseconds. More than the shortest means reordering.
+    pub delay_max: u64,
+    /// `blocked[a][b]`: nothing gets from a to b.
+    pub blocked: Vec<Vec<bool>>,
+}
+
+impl Network {
+    /// A good network for `count` nodes.
+    pub fn good(count: usize) -> Network {
+        Network {
+            loss: 0,
+            duplicates: 0,
+            delay_min: 300,
+            delay_max: 500,
+            blocked: vec![vec![false; count]; count],
+        }
+    }
+}
+
+#[derive(Debug)]
+enum Event {
+    Arrival { to: usize, packet: Bytes },
+    Wakeup { node: usize },
+}
+
+/// The simulated cluster.
+#[derive(Debug)]
+pub struct World {
+    /// The network, to be made better or worse at will.
+    pub network: Network,
+    pub(crate) random: StdRng,
+    now: Time,
+    nodes: Vec<Node>,
+    events: BTreeMap<(Time, u64), Event>,
+    next_event: u64,
+    config: Config,
+    /// Events handled, and a running checksum of what they were: equal for equal seeds.
+    trace: (u64, u64),
+}
+
+impl World {
+    /// `count` nodes with ids 1.., all off.
+    pub fn new(seed: u64, count: usize, config: Config) -> World {
+        World {
+            network: Network::good(count),
+            random: StdRng::seed_from_u64(seed),
+            now: Time::from_millis(1),
+            nodes: (1..=count as u32).map(Node::new).collect(),
+            events: BTreeMap::new(),
+            next_event: 0,
+            config,
+            trace: (0, 0),
+        }
+    }
+
+    /// The time.
+    pub fn now(&self) -> Time {
+        self.now
+    }
+
+    /// Events handled so far and their checksum.
+    pub fn trace(&self) -> (u64, u64) {
+        self.trace
+    }
+
+    /// The nodes; number 0 has id 1.
+    pub fn nodes(&self) -> &[Node] {
+        &self.nodes
+    }
+
+    /// All lives of all nodes.
+    pub fn lives(&self) -> Vec<Life> {
+        self.nodes.iter().flat_map(Node::lives).collect()
+    }
+
+    /// Powers a node on.
+    pub fn start(&mut self, index: usize) {
+        if self.nodes[index].srp.is_none() {
+            let seed = self.random.random();
+            let (now, config) = (self.now, self.config.clone());
+            self.nodes[index].start(now, config, seed);
+            self.settle(index);
+        }
+    }
+
+    /// Takes a node's power.
+    pub fn crash(&mut self, index: usize) {
+        self.nodes[index].crash();
+    }
+
+    /// A node leaves in order, then is off.
+    pub fn leave(&mut self, index: usize) {
+        let now = self.now;
+        if !self.nodes[index].frozen
+            && let Some(srp) = &mut self.nodes[index].srp
+        {
+            srp.leave(now);
+            self.settle(index);
+        }
+        self.nodes[index].crash();
+    }
+
+    /// Stops a node's process (as SIGSTOP does).
+    pub fn freeze(&mut self, index: usize) {
+        if self.nodes[index].srp.is_some() {
+            self.nodes[index].frozen = true;
+        }
+    }
+
+    /// Lets it run again: it finds its timers expired and its socket full.
+    pub fn thaw(&mut self, index: usize) {
+        if !std::mem::take(&mut self.nodes[index].frozen) {
+            return;
+        }
+        // The wakeup it had slept through is gone.
+        self.nodes[index].wakeup = None;
+        let now = self.now;
+        if self.random.random_bool(0.5)
+            && let Some(srp) = &mut self.nodes[index].srp
+        {
+            srp.handle_timeout(now);
+            self.settle(index);
+        }
+        for packet in std::mem::take(&mut self.nodes[index].inbox) {
+            self.arrive(index, &packet);
+        }
+        if let Some(srp) = &mut self.nodes[index].srp {
+            srp.handle_timeout(now);
+        }
+        self.settle(index);
+    }
+
+    /// One node multicasts a message.
+    pub fn send(&mut self, index: usize, size: usize) {
+        if !self.nodes[index].frozen {
+            let now = self.now;
+            self.nodes[index].send(now, size);
+            self.settle(index);
+        }
+    }
+
+    /// A packet from nowhere reaches a node.
+    pub fn inject(&mut self, index: usize, packet: &[u8]) {
+        self.arrive(index, packet);
+    }
+
+    /// Runs for a while.
+    pub fn run(&mut self, span: Duration) {
+        let end = self.now + span;
+        while let Some(entry) = self.events.first_entry() {
+            if entry.key().0 > end || self.trace.0 > MOST_EVENTS {
+                break;
+            }
+            let ((at, _), event) = entry.remove_entry();
+            self.now = self.now.max(at);
+            self.handle(event);
+        }
+        self.now = end;
+    }
+
+    fn handle(&mut self, event: Event) {
+        let mark = match &event {
+            Event::Arrival { to, packet } => (*to as u64) << 32 | packet.len() as u64,
+            Event::Wakeup { node } => *node as u64,
+        };
+        let mixed = self.trace.1.rotate_left(7) ^ mark ^ self.now.as_nanos();
+        self.trace = (self.trace.0 + 1, mixed.wrapping_mul(0x9E37_79B9_7F4A_7C15));
+        match event {
+            Event::Arrival { to, packet } if self.nodes[to].frozen => {
+                let inbox = &mut self.nodes[to].inbox;
+                if inbox.len() < INBOX {
+                    inbox.push(packet);
+                }
+            }
+            Event::Arrival { to, packet } => self.arrive(to, &packet),
+            Event::Wakeup { node } => {
+                let now = self.now;
+                let due = self.nodes[node].wakeup.is_some_and(|at| at <= now);
+                if due && !self.nodes[node].frozen {
+                    self.nodes[node].wakeup = None;
+                    if let Some(srp) = &mut self.nodes[node].srp {
+                        srp.handle_timeout(now);
+                        self.settle(node);
+                    }
+                }
+            }
+        }
+    }
+
+    fn arrive(&mut self, to: usize, packet: &[u8]) {
+        let now = self.now;
+        if let Some(srp) = &mut self.nodes[to].srp {
+            // What is no packet of the ring was injected; the machine has counted it.
+            let _ = srp.handle_packet(now, packet);
+            self.settle(to);
+        }
+    }
+
+    /// Acts on a node's outputs and arranges for its next deadline.
+    fn settle(&mut self, index: usize) {
+        let now = self.now;
+        for packet in self.nodes[index].drain(now) {
+            match packet {
+                Packet::ToAll(packet) => {
+                    for to in (0..self.nodes.len()).filter(|to| *to != index) {
+                        self.post(index, to, &packet);
+                    }
+                }
+                Packet::ToOne(to, packet) => {
+                    if let Some(to) = self.nodes.iter().position(|node| node.id == to) {
+                        self.post(index, to, &packet);
+                    }
+                }
+            }
+        }
+        let node = &mut self.nodes[index];
+        let Some(at) = node.srp.as_ref().and_then(totem::Srp::next_deadline) else { return };
+        let at = at.max(now + SCHEDULING);
+        if node.wakeup.is_none_or(|scheduled| at < scheduled) {
+            node.wakeup = Some(at);
+            self.schedule(at, Event::Wakeup { node: index });
+        }
+    }
+
+    fn post(&mut self, from: usize, to: usize, packet: &Bytes) {
+        if self.network.blocked[from][to] {
+            return;
+        }
+        let twice = self.random.random_range(0..1000) < self.network.duplicates;
+        for _ in 0..=u32::from(twice) {
+            if self.random.random_range(0..1000) < self.network.loss {
+                continue;
+            }
+            let delay = self.random.random_range(self.network.delay_min..=self.network.delay_max);
+            let at = self.now + Duration::from_micros(delay);
+            self.schedule(at, Event::Arrival { to, packet: packet.clone() });
+        }
+    }
+
+    fn schedule(&mut self, at: Time, event: Event) {
+        self.events.insert((at, self.next_event), event);
+        self.next_event += 1;
+    }
+}
