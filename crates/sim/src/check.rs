@@ -96,11 +96,14 @@ fn check_life(life: &Life, found: &mut Vec<Violation>) {
 }
 
 fn check_order(lives: &[Life], found: &mut Vec<Violation>) {
-    let places: Vec<BTreeMap<MessageId, usize>> =
-        lives.iter().map(|life| messages(life).enumerate().map(|(n, id)| (id, n)).collect()).collect();
+    let places: Vec<BTreeMap<MessageId, usize>> = lives
+        .iter()
+        .map(|life| messages(life).enumerate().map(|(n, id)| (id, n)).collect())
+        .collect();
     for (a, life) in lives.iter().enumerate() {
         for (b, other) in lives.iter().enumerate().take(a) {
-            let common = messages(life).filter_map(|id| places[b].get(&id).map(|place| (id, *place)));
+            let common =
+                messages(life).filter_map(|id| places[b].get(&id).map(|place| (id, *place)));
             let mut last = None;
             for (id, place) in common {
                 if last.is_some_and(|last| place < last) {

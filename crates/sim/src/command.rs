@@ -5,13 +5,7 @@ use base::Applet;
 
 /// The storm that the tests run for a seed.
 pub(crate) fn storm_of(seed: u64, nodes: usize) -> Storm {
-    Storm {
-        seed,
-        nodes,
-        faults: 12,
-        long_messages: seed % 2 == 1,
-        bad_network: seed % 3 != 0,
-    }
+    Storm { seed, nodes, faults: 12, long_messages: seed % 2 == 1, bad_network: seed % 3 != 0 }
 }
 
 fn quorate_sim(args: &[String]) -> i32 {

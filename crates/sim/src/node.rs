@@ -4,7 +4,9 @@
 
 use base::{NodeId, Time};
 use std::collections::BTreeSet;
-use totem::{Admission, Config, ConfigChange, ConfigKind, Delivery, Guarantee, Output, RingId, Srp};
+use totem::{
+    Admission, Config, ConfigChange, ConfigKind, Delivery, Guarantee, Output, RingId, Srp,
+};
 
 /// Names a message: sender, the sender's life, a counter.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
@@ -35,13 +37,10 @@ impl MessageId {
         let word = |at: usize| {
             body.get(at..at + 4).and_then(|b| b.try_into().ok()).map(u32::from_le_bytes)
         };
-        let id = MessageId {
-            sender: word(0)?,
-            life: word(4)?,
-            count: word(8)?,
-            long: word(12)? != 0,
-        };
-        let intact = body.iter().enumerate().skip(16).all(|(i, b)| *b == (i as u32 ^ id.count) as u8);
+        let id =
+            MessageId { sender: word(0)?, life: word(4)?, count: word(8)?, long: word(12)? != 0 };
+        let intact =
+            body.iter().enumerate().skip(16).all(|(i, b)| *b == (i as u32 ^ id.count) as u8);
         intact.then_some(id)
     }
 }
@@ -159,12 +158,8 @@ impl Node {
             return;
         }
         let long = size > 1000;
-        let id = MessageId {
-            sender: self.id.0,
-            life: self.life.number,
-            count: self.life.sent,
-            long,
-        };
+        let id =
+            MessageId { sender: self.id.0, life: self.life.number, count: self.life.sent, long };
         let body = id.encode(size);
         if let Admission::Room(_) = srp.multicast(now, Guarantee::Agreed, b"a", &[&body]) {
             self.life.sent += 1;

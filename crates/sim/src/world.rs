@@ -4,12 +4,14 @@ use crate::node::{Life, Node, Packet};
 use base::Time;
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 use totem::{Bytes, Config};
 
 /// What a frozen node's socket buffer holds.
 const INBOX: usize = 500;
+/// Packets remembered for tampering.
+const RECENT: usize = 64;
 /// A run with more events than this feeds itself; it is stopped, and will not have converged.
 const MOST_EVENTS: u64 = 5_000_000;
 /// A machine that wants to run at once does so after this much virtual time.
@@ -62,6 +64,8 @@ pub struct World {
     config: Config,
     /// Events handled, and a running checksum of what they were: equal for equal seeds.
     trace: (u64, u64),
+    /// The last packets sent, for those who want to tamper with them.
+    recent: VecDeque<Bytes>,
 }
 
 impl World {
@@ -76,6 +80,7 @@ impl World {
             next_event: 0,
             config,
             trace: (0, 0),
+            recent: VecDeque::new(),
         }
     }
 
@@ -170,6 +175,11 @@ impl World {
         self.arrive(index, packet);
     }
 
+    /// The last packets sent by anybody.
+    pub fn recent(&self) -> &VecDeque<Bytes> {
+        &self.recent
+    }
+
     /// Runs for a while.
     pub fn run(&mut self, span: Duration) {
         let end = self.now + span;
@@ -249,6 +259,10 @@ impl World {
     }
 
     fn post(&mut self, from: usize, to: usize, packet: &Bytes) {
+        if self.recent.len() == RECENT {
+            self.recent.pop_front();
+        }
+        self.recent.push_back(packet.clone());
         if self.network.blocked[from][to] {
             return;
         }

@@ -9,6 +9,10 @@ use crate::sort_queue::SORT_QUEUE_SIZE;
 use crate::wire::{Kind, MAX_RTR, McastHeader, Message, RtrItem, Token, seal_mcast};
 use base::Time;
 
+/// How far beyond what is complete a token's visit looks for missing messages: many times what
+/// can be asked for at once.
+const MISSING_SCAN: u32 = 1024;
+
 impl Srp {
     pub(super) fn on_token(&mut self, now: Time, mut token: Token) {
         if self.discard_tokens || !matches!(self.state, State::Operational | State::Recovery) {
@@ -156,7 +160,8 @@ impl Srp {
         let queue =
             if self.state == State::Recovery { &mut self.recovery } else { &mut self.regular };
         let mut number = self.my_aru;
-        while seq::lt(number, token.seq) && token.rtr.len() < MAX_RTR {
+        let horizon = number.wrapping_add(MISSING_SCAN);
+        while seq::lt(number, token.seq) && number != horizon && token.rtr.len() < MAX_RTR {
             number = number.wrapping_add(1);
             if !queue.in_range(number) {
                 break;
