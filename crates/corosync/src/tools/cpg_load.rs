@@ -27,6 +27,8 @@ Load on a closed process group. Run one process on each node; all must be on one
 
 const MAGIC: u32 = 0x6371_6c64;
 const HEAD: usize = 48;
+/// So many messages are sent, or taken, before the other gets its turn.
+const BATCH: usize = 512;
 const READY: u32 = 1;
 const DATA: u32 = 2;
 const DONE: u32 = 3;
@@ -187,7 +189,7 @@ impl Load {
     /// Sends while nothing speaks against it, then takes what was delivered.
     fn send_batch(&mut self, start: Instant) -> Result<(), String> {
         let mut wait = Duration::from_micros(20);
-        for _ in 0..64 {
+        for _ in 0..BATCH {
             if self.options.window > 0 && self.sent - self.own >= self.options.window {
                 wait = Duration::from_millis(10);
                 break;
@@ -263,8 +265,10 @@ impl Load {
         Ok(())
     }
 
+    /// Takes what was delivered, but not so long that sending stops.
     fn take(&mut self) -> Result<(), String> {
-        while let Some(event) = self.cpg.dispatch().map_err(said("dispatch"))? {
+        for _ in 0..BATCH {
+            let Some(event) = self.cpg.dispatch().map_err(said("dispatch"))? else { break };
             match event {
                 Event::Deliver { node, message, .. } => self.deliver(node.0, &message),
                 Event::Confchg { members, left, .. } => {

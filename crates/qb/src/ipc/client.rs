@@ -313,7 +313,7 @@ impl Drop for Client {
     }
 }
 
-fn receive_answer(stream: &OwnedFd) -> io::Result<Vec<u8>> {
+pub(super) fn receive_answer(stream: &OwnedFd) -> io::Result<Vec<u8>> {
     let deadline = Instant::now() + HANDSHAKE_TIMEOUT;
     let mut answer = vec![0u8; wire::CONNECT_RESPONSE];
     let mut filled = 0;

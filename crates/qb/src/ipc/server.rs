@@ -112,8 +112,10 @@ pub enum ServerEvent {
 const REQUESTS_PER_TURN: usize = 64;
 /// Clients that did not finish their handshake; more are refused.
 const HANDSHAKES_MAX: usize = 512;
-const RETRY: Timespec = Timespec { tv_sec: 0, tv_nsec: 1_000_000 };
-const NEVER: Timespec = Timespec { tv_sec: 0, tv_nsec: 0 };
+/// How soon a message that found no room is tried again, while that helps …
+const RETRY_MIN_NANOS: i64 = 100_000;
+/// … and when the client turns out to be asleep.
+const RETRY_MAX_NANOS: i64 = 5_000_000;
 
 const LISTENER: u64 = 0;
 const TIMER: u64 = 1;
@@ -149,7 +151,8 @@ pub struct Server {
     epoll: Loop,
     listener: OwnedFd,
     timer: OwnedFd,
-    timer_armed: bool,
+    /// The delay the timer is running with; 0 when it is not.
+    retry_nanos: i64,
     kick: OwnedFd,
     conns: BTreeMap<u64, Conn>,
     next_id: u64,
@@ -196,7 +199,7 @@ impl Server {
             epoll,
             listener,
             timer,
-            timer_armed: false,
+            retry_nanos: 0,
             kick,
             conns: BTreeMap::new(),
             next_id: FIRST_CONN,
@@ -413,8 +416,8 @@ impl Server {
             Ok(()) => {
                 // What cannot go now goes by the timer or when the socket has room; both are
                 // rare, so the common case costs one comparison.
-                if open.has_backlog() && !self.timer_armed {
-                    self.set_timer(true);
+                if self.retry_nanos == 0 && open.has_backlog() {
+                    self.set_timer(RETRY_MIN_NANOS);
                 }
                 if self.conns.get(&conn.0).is_some_and(|client| client.wants_write()) {
                     self.update_interest(conn.0);
@@ -631,24 +634,28 @@ impl Server {
     fn flush_all(&mut self) {
         let mut expirations = [0; 8];
         let _ = rustix::io::read(&self.timer, &mut expirations);
-        let mut backlog = false;
+        let (mut backlog, mut progress) = (false, false);
         let mut broken = Vec::new();
         for (id, conn) in &mut self.conns {
             if let State::Open(open) = &mut conn.state
                 && open.has_backlog()
             {
+                let before = open.stats.events + open.stats.responses;
                 if open.flush(&conn.stream).is_err() {
                     broken.push(*id);
                 }
+                progress |= open.stats.events + open.stats.responses > before;
                 backlog |= open.has_backlog();
             }
         }
         for id in broken {
             self.end(id);
         }
-        if !backlog {
-            self.set_timer(false);
-        }
+        self.set_timer(match (backlog, progress) {
+            (false, _) => 0,
+            (true, true) => RETRY_MIN_NANOS,
+            (true, false) => (self.retry_nanos * 2).clamp(RETRY_MIN_NANOS, RETRY_MAX_NANOS),
+        });
         let owing: Vec<u64> =
             self.conns.iter().filter(|(_, c)| c.wants_write()).map(|(id, _)| *id).collect();
         for id in owing {
@@ -656,11 +663,14 @@ impl Server {
         }
     }
 
-    fn set_timer(&mut self, on: bool) {
-        let it_value = if on { RETRY } else { NEVER };
-        let spec = Itimerspec { it_interval: it_value, it_value };
-        let set = rustix::time::timerfd_settime(&self.timer, TimerfdTimerFlags::empty(), &spec);
-        self.timer_armed = on && set.is_ok();
+    /// Has the timer run out once, after so long; 0 stops it.
+    fn set_timer(&mut self, nanos: i64) {
+        let never = Timespec { tv_sec: 0, tv_nsec: 0 };
+        let spec =
+            Itimerspec { it_interval: never, it_value: Timespec { tv_sec: 0, tv_nsec: nanos } };
+        let flags = TimerfdTimerFlags::empty();
+        let set = rustix::time::timerfd_settime(&self.timer, flags, &spec);
+        self.retry_nanos = if set.is_ok() { nanos } else { 0 };
     }
 
     fn update_interest(&mut self, id: u64) {

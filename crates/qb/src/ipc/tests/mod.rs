@@ -6,6 +6,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::time::Duration;
 
+mod hostile;
+
 static COUNTER: AtomicU32 = AtomicU32::new(0);
 
 /// A service of its own name that answers requests in a thread: request bytes come back as the
