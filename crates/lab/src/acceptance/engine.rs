@@ -85,7 +85,7 @@ pub(super) fn run(walk: &mut Walk) -> io::Result<()> {
             "runtime.members.1084777482.join_count (u32) = 1",
             "runtime.members.1084777484.status (str) = joined",
             "service.name (str) = pacemaker",
-            "totem.interface.0.bindnetaddr (str) = 192.168.100.0",
+            "totem.interface.0.bindnetaddr (str) = 192.168.100",
             "totem.interface.0.mcastaddr (str) = 239.255.100.0",
             "totem.interface.0.mcastport (u16) = 5405",
             "totem.token (u32) = 3000",
@@ -98,7 +98,7 @@ pub(super) fn run(walk: &mut Walk) -> io::Result<()> {
     walk.step("handbook: the log", 1, "cat /var/log/corosync.out")
         .has(&[
             "Corosync Cluster Engine",
-            "notice*[TOTEM ] A new membership (192.168.100.10:*) was formed. Members joined: 1084777482",
+            "notice*[TOTEM ] A new membership (*) was formed. Members joined: 1084777482",
             "notice*[QUORUM] Members[3]: 1084777482 1084777483 1084777484",
             "notice*[QUORUM] This node is within the primary component and will provide service.",
             "notice*[MAIN  ] Completed service synchronization, ready to provide service.",
