@@ -45,7 +45,7 @@ acceptance: tree
 	@$(TREE)/usr/bin/quorate acceptance $(SCENARIO)
 
 bench: tree
-	@bash packaging/bench $(TREE)
+	@$(TREE)/usr/bin/quorate bench $(ROUNDS)
 
 clean:
 	$(CARGO) clean

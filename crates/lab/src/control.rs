@@ -49,6 +49,11 @@ pub(crate) fn acceptance(args: &[String]) -> i32 {
     run_sandboxed("acceptance", &args[1..], false)
 }
 
+/// `quorate bench [ROUNDS]`.
+pub(crate) fn bench(args: &[String]) -> i32 {
+    run_sandboxed("bench", &args[1..], false)
+}
+
 /// Starts a director in a sandbox and shows what it says, until it ends or says that it stays.
 fn run_sandboxed(what: &str, args: &[String], keep: bool) -> i32 {
     let tree = match own_tree() {
@@ -114,6 +119,7 @@ pub(crate) fn director(args: &[String]) -> i32 {
     }
     let result = match what.as_str() {
         "demo" => demonstration::run(tree).map(|()| true),
+        "bench" => crate::bench::run(tree, rest),
         _ => walk::run(tree, rest),
     };
     let code = match &result {
@@ -138,7 +144,7 @@ fn own_proc() -> io::Result<()> {
     Ok(())
 }
 
-/// `lab-host NAME DISK TREE SHARED`.
+/// `lab-host NAME DISK TREE SHARED hide|show`.
 pub(crate) fn host(args: &[String]) -> i32 {
     match cage::make_host(&args[1..]) {
         Ok(()) => 0,
@@ -146,13 +152,18 @@ pub(crate) fn host(args: &[String]) -> i32 {
     }
 }
 
-/// `lab-init NAME DISK TREE SHARED`: the first process of a host. It reaps orphans, no more.
+/// `lab-init NAME DISK TREE SHARED hide|show`: the first process of a host. It reaps orphans, no more.
 pub(crate) fn init(args: &[String]) -> i32 {
-    let [_, name, disk, tree, shared] = args else {
-        return complain("lab-init", &io::Error::other("expected NAME DISK TREE SHARED"));
+    let [_, name, disk, tree, shared, hide] = args else {
+        return complain("lab-init", &io::Error::other("expected NAME DISK TREE SHARED hide|show"));
     };
-    let plan =
-        Plan { name: name.clone(), disk: disk.into(), tree: tree.into(), shared: shared.into() };
+    let plan = Plan {
+        name: name.clone(),
+        disk: disk.into(),
+        tree: tree.into(),
+        shared: shared.into(),
+        hide: hide == "hide",
+    };
     if let Err(error) = come_up(&plan) {
         return complain(&format!("lab-init: {name}"), &error);
     }

@@ -105,8 +105,13 @@ impl Lab {
         let mut hosts = Vec::new();
         for number in 1..=n {
             let disk = state.join(name(number));
-            let plan =
-                Plan { name: name(number), disk, tree: tree.to_owned(), shared: shared.clone() };
+            let plan = Plan {
+                name: name(number),
+                disk,
+                tree: tree.to_owned(),
+                shared: shared.clone(),
+                hide: true,
+            };
             furnish(&plan, n, conf)?;
             hosts.push(Host { number, init: None, plan });
         }
@@ -149,6 +154,14 @@ impl Lab {
         self.state.join("shared")
     }
 
+    /// Another tree for a host that is off. With `hide`, commands that the tree replaces are not
+    /// seen even where it lacks them.
+    pub fn set_tree(&mut self, n: usize, tree: &Path, hide: bool) {
+        let plan = &mut self.hosts[n - 1].plan;
+        plan.tree = tree.to_owned();
+        plan.hide = hide;
+    }
+
     /// Switches a host on: its namespaces, its cable, its address. No daemon is started.
     pub fn power_on(&mut self, n: usize) -> io::Result<()> {
         let plan = self.host(n).plan.clone();
@@ -157,6 +170,7 @@ impl Lab {
             .arg(&plan.disk)
             .arg(&plan.tree)
             .arg(&plan.shared)
+            .arg(if plan.hide { "hide" } else { "show" })
             .stdin(Stdio::null())
             .stderr(Stdio::inherit())
             .output()?;

@@ -4,6 +4,7 @@
 //! Start reading at [`lab`] (what a lab can do), then [`sandbox`] (how nothing is left behind).
 
 pub mod acceptance;
+pub mod bench;
 pub mod client;
 pub mod demo;
 pub mod lab;
@@ -21,6 +22,7 @@ pub fn applets() -> Vec<Applet> {
     [
         ("demo", control::demo as fn(&[String]) -> i32),
         ("acceptance", control::acceptance),
+        ("bench", control::bench),
         ("lab", control::lab),
         ("lab-sandbox", control::sandbox),
         ("lab-director", control::director),

@@ -22,6 +22,8 @@ pub struct Plan {
     pub tree: PathBuf,
     /// A directory that all hosts and the director share, at `/run/lab` in the host.
     pub shared: PathBuf,
+    /// Whether the machine's own commands of these names are hidden.
+    pub hide: bool,
 }
 
 /// Commands of the packages we replace: hidden in the hosts unless the tree has them, so that a
@@ -133,7 +135,10 @@ fn copy_top(root: &Path, dir: &str) -> io::Result<()> {
 fn usr(plan: &Plan, root: &Path) -> io::Result<()> {
     let hidden = plan.disk.join("hidden");
     if !hidden.exists() {
-        hide(&plan.tree.join("usr"), &hidden)?;
+        fs::create_dir_all(&hidden)?;
+        if plan.hide {
+            hide(&plan.tree.join("usr"), &hidden)?;
+        }
     }
     let lower = format!("{}:{}:/usr", plan.tree.join("usr").display(), hidden.display());
     overlay(&lower, None, &root.join("usr"))
