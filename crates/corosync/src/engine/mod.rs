@@ -8,20 +8,24 @@
 //! Source: `spec/corosync-services.md` §1–§4.
 
 pub mod context;
+mod reload;
 mod requests;
+mod surroundings;
 pub mod sync;
+mod table;
 
 use std::fmt;
-use std::net::IpAddr;
 
 use base::log::Priority;
 use base::{NodeId, Time};
 
 pub use context::{Counters, Ctx, GROUP_SERVICES, GROUP_SYNC, Output, exec_id};
 pub use requests::Admission;
+pub use surroundings::{NodeStatus, Surroundings};
+use table::services_prefix;
+pub use table::{SERVICES, ServiceId, ServiceInfo, info};
 
 use crate::cmap::{Change, Map, Value};
-use crate::config::parse::Parsed;
 use crate::ring::RingId;
 use crate::services::cfg::Cfg;
 use crate::services::cmap::Cmap;
@@ -29,7 +33,7 @@ use crate::services::cpg::Cpg;
 use crate::services::monitor;
 use crate::services::quorum::Quorum;
 use crate::services::votequorum::Votequorum;
-use crate::wire::{CsError, Fields};
+use crate::wire::Fields;
 use sync::{Step, Sync};
 
 /// One client connection.
@@ -40,147 +44,6 @@ impl fmt::Display for ConnId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{:#x}", self.0)
     }
-}
-
-/// The services, by their numbers on the wire.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
-#[repr(usize)]
-pub enum ServiceId {
-    /// The configuration map.
-    Cmap = 0,
-    /// Administration.
-    Cfg = 1,
-    /// Process groups.
-    Cpg = 2,
-    /// Quorum.
-    Quorum = 3,
-    /// Load test.
-    Pload = 4,
-    /// Votes.
-    Votequorum = 5,
-    /// Resource monitoring.
-    Mon = 6,
-    /// Watchdog.
-    Wd = 7,
-}
-
-/// Facts about a service.
-#[derive(Debug)]
-pub struct ServiceInfo {
-    /// Which.
-    pub id: ServiceId,
-    /// Its name in the map.
-    pub name: &'static str,
-    /// Its name in the log.
-    pub title: &'static str,
-    /// Its socket, if it has clients.
-    pub ipc: Option<&'static str>,
-    /// How many cluster messages it has.
-    pub functions: u16,
-    /// Whether it takes part in synchronisations.
-    pub syncs: bool,
-}
-
-/// All services, in the order they are loaded.
-pub const SERVICES: &[ServiceInfo] = &[
-    ServiceInfo {
-        id: ServiceId::Cmap,
-        name: "corosync_cmap",
-        title: "corosync configuration map access",
-        ipc: Some("cmap"),
-        functions: 1,
-        syncs: true,
-    },
-    ServiceInfo {
-        id: ServiceId::Cfg,
-        name: "corosync_cfg",
-        title: "corosync configuration service",
-        ipc: Some("cfg"),
-        functions: 5,
-        syncs: false,
-    },
-    ServiceInfo {
-        id: ServiceId::Cpg,
-        name: "corosync_cpg",
-        title: "corosync cluster closed process group service v1.01",
-        ipc: Some("cpg"),
-        functions: 7,
-        syncs: true,
-    },
-    ServiceInfo {
-        id: ServiceId::Pload,
-        name: "corosync_pload",
-        title: "corosync profile loading service",
-        ipc: None,
-        functions: 2,
-        syncs: false,
-    },
-    ServiceInfo {
-        id: ServiceId::Mon,
-        name: "corosync_mon",
-        title: "corosync resource monitoring service",
-        ipc: None,
-        functions: 0,
-        syncs: false,
-    },
-    ServiceInfo {
-        id: ServiceId::Wd,
-        name: "corosync_wd",
-        title: "corosync watchdog service",
-        ipc: None,
-        functions: 0,
-        syncs: false,
-    },
-    ServiceInfo {
-        id: ServiceId::Votequorum,
-        name: "corosync_votequorum",
-        title: "corosync vote quorum service v1.0",
-        ipc: Some("votequorum"),
-        functions: 4,
-        syncs: true,
-    },
-    ServiceInfo {
-        id: ServiceId::Quorum,
-        name: "corosync_quorum",
-        title: "corosync cluster quorum service v0.1",
-        ipc: Some("quorum"),
-        functions: 0,
-        syncs: true,
-    },
-];
-
-/// The facts about one service.
-pub fn info(id: ServiceId) -> Option<&'static ServiceInfo> {
-    SERVICES.iter().find(|service| service.id == id)
-}
-
-/// The state of a node's link.
-#[derive(Clone, Debug, PartialEq, Eq, Default)]
-pub struct NodeStatus {
-    /// It takes part in the membership protocol.
-    pub is_reachable: bool,
-    /// The link is configured and bound.
-    pub is_enabled: bool,
-    /// Packets get through.
-    pub is_connected: bool,
-    /// Largest payload.
-    pub mtu: u32,
-    /// Its address.
-    pub address: String,
-}
-
-/// What the core asks the shell while it answers a request.
-pub trait Surroundings {
-    /// The keys of the statistics map.
-    fn stats(&self) -> Vec<(String, Value)>;
-    /// Resets statistics: `knet`, `ipc`, `totem`, `schedmiss` or `all`.
-    fn clear_stats(&self, what: &str);
-    /// A node's links.
-    fn node_status(&self, node: NodeId) -> Option<NodeStatus>;
-    /// A node's addresses, one per link; empty for an unknown node.
-    fn addresses(&self, node: NodeId) -> Vec<IpAddr>;
-    /// Name and status of each local link.
-    fn links(&self) -> Vec<(String, String)>;
 }
 
 /// A membership change from the ring.
@@ -640,135 +503,6 @@ impl Engine {
             self.out.push(Output::DumpBlackbox);
         }
     }
-
-    // --- Reload ---
-
-    /// Keys that a reload cannot change.
-    const FIXED: &'static [&'static str] = &[
-        "totem.version",
-        "totem.threads",
-        "totem.ip_version",
-        "totem.rrp_mode",
-        "totem.netmtu",
-        "totem.transport",
-        "totem.cluster_name",
-        "quorum.provider",
-        "system.move_to_root_cgroup",
-        "system.allow_knet_handle_fallback",
-        "system.sched_rr",
-        "system.priority",
-        "system.qb_ipc_type",
-        "system.state_dir",
-    ];
-
-    /// The files were read again (or could not be). `check` reads and validates the new keys as at
-    /// start, writing derived values into them.
-    pub fn handle_reload(
-        &mut self,
-        now: Time,
-        read: Result<Parsed, String>,
-        check: &dyn Fn(&mut Map) -> Result<(), String>,
-    ) {
-        let error = self.try_reload(now, read, check);
-        self.cfg.reloaded(ctx!(self, now), error);
-        self.settle(now);
-    }
-
-    fn try_reload(
-        &mut self,
-        now: Time,
-        read: Result<Parsed, String>,
-        check: &dyn Fn(&mut Map) -> Result<(), String>,
-    ) -> CsError {
-        let parsed = match read {
-            Ok(parsed) => parsed,
-            Err(text) => {
-                ctx!(self, now).log(Priority::Error, "CFG", || {
-                    format!("Unable to reload config file: {text}")
-                });
-                return CsError::InvalidParam;
-            }
-        };
-        self.settle(now);
-        self.is_reloading = true;
-        self.map.put("config.totemconfig_reload_in_progress", Value::U8(1));
-        self.map.put("config.reload_in_progress", Value::U8(1));
-        let result = self.apply_reload(now, parsed, check);
-        let error = match &result {
-            Ok(()) => CsError::Ok,
-            Err(text) => {
-                ctx!(self, now).log(Priority::Error, "CFG", || text.clone());
-                CsError::InvalidParam
-            }
-        };
-        self.map.put("config.reload_status", Value::I32(error as i32));
-        self.settle(now);
-        self.is_reloading = false;
-        self.map.put("config.totemconfig_reload_in_progress", Value::U8(0));
-        self.map.put("config.reload_in_progress", Value::U8(0));
-        if result.is_ok() {
-            self.out.push(Output::LogConfigChanged);
-            self.out.push(Output::TotemConfigChanged);
-            if let Some(votequorum) = &mut self.votequorum {
-                votequorum.config_changed(ctx!(self, now));
-            }
-        }
-        error
-    }
-
-    fn apply_reload(
-        &mut self,
-        now: Time,
-        parsed: Parsed,
-        check: &dyn Fn(&mut Map) -> Result<(), String>,
-    ) -> Result<(), String> {
-        let mut new = Map::new();
-        for (key, value) in parsed.keys {
-            new.put(&key, value);
-        }
-        for key in Self::FIXED {
-            let (old, wanted) = (self.map.get(key).cloned(), new.get(key).cloned());
-            if wanted.is_some() && wanted != old {
-                ctx!(self, now).notice(
-                    "CFG",
-                    format!(
-                        "Modified entry '{key}' in corosync.conf cannot be changed at run-time"
-                    ),
-                );
-            }
-            if wanted != old {
-                match old {
-                    Some(old) => new.put(key, old),
-                    None => drop(new.delete(key)),
-                }
-            }
-        }
-        check(&mut new).map_err(|text| format!("Configuration is not valid: {text}"))?;
-        const PREFIXES: &[&str] =
-            &["logging.", "totem.", "nodelist.", "quorum.", "uidgid.config.", "nozzle."];
-        for prefix in PREFIXES {
-            let gone: Vec<String> = self
-                .map
-                .iter(prefix)
-                .filter(|(key, _)| new.get(key).is_none())
-                .map(|(key, _)| key.to_owned())
-                .collect();
-            for key in gone {
-                // It was listed a moment ago.
-                let _ = self.map.delete(&key);
-            }
-        }
-        for (key, value) in new.iter("") {
-            self.map.put(key, value.clone());
-        }
-        Ok(())
-    }
-}
-
-/// `runtime.services.` and what follows the last `_` of the service's name.
-fn services_prefix(info: &ServiceInfo) -> String {
-    let suffix = info.name.rsplit('_').next().unwrap_or(info.name);
-    format!("runtime.services.{suffix}")
 }
 
 #[cfg(test)]

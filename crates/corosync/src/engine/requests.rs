@@ -5,7 +5,8 @@
 use base::Time;
 use base::log::Priority;
 
-use super::{ConnId, Ctx, Engine, Output, SERVICES, ServiceId, Surroundings, ctx, services_prefix};
+use super::table::services_prefix;
+use super::{ConnId, Ctx, Engine, Output, SERVICES, ServiceId, Surroundings, ctx};
 use crate::cmap::Value;
 use crate::wire::{CsError, Fields, REQUEST_HEADER};
 

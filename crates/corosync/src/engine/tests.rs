@@ -1,8 +1,10 @@
 //! Engines on a pretended ring: one queue carries all multicasts to all members in one order.
 
 use std::collections::VecDeque;
+use std::net::IpAddr;
 
 use super::*;
+use crate::config::parse::Parsed;
 use crate::wire::Message;
 
 /// Nothing around the engine.

@@ -1,32 +1,23 @@
 //! The loop: what comes from sockets, clients, signals and the clock goes into the ring and the
 //! engine; what they put out is done, until nothing is left; then it waits again.
 
-use std::cell::RefCell;
 use std::collections::VecDeque;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use base::{NodeId, Time};
-use qb::ipc::ServerEvent;
+use base::Time;
 use qb::log::Logger;
 use qb::mainloop::{Event, Interest, Loop, Signals, Token, now};
-use totem::{ConfigKind, QueueLevel, Srp};
+use totem::Srp;
 
 use super::files::{self, strerror};
-use super::host::Machine;
 use super::ipc::Ipc;
-use super::stats::View;
-use super::zero_copy::{self, Buffers};
-use super::{logs, process, status};
+use super::zero_copy::Buffers;
+use super::{process, status};
 use crate::cmap::Map;
-use crate::config::logging;
-use crate::config::timing::Timing;
-use crate::config::totem::{self as config, TotemConfig};
-use crate::engine::{
-    Admission, ConnId, Engine, GROUP_SERVICES, GROUP_SYNC, Membership, Output, ServiceId, info,
-};
+use crate::config::totem::TotemConfig;
+use crate::engine::{ConnId, Engine};
 use crate::transport::{Link, Member, Transport, Udp, UdpConfig, Udpu, UdpuConfig};
-use crate::wire::{CsError, Fields};
 
 const RING: Token = Token(0);
 const SIGNALS: Token = Token(1);
@@ -36,8 +27,6 @@ const FIRST_IPC: u64 = 16;
 const BATCHES_MAX: usize = 8;
 /// Complaints about packets that are none of ours, at most.
 const COMPLAINT_EVERY: Duration = Duration::from_secs(1);
-/// CPG's multicast request.
-const CPG_MCAST: i32 = 2;
 
 /// What a daemon is made of.
 pub(super) struct Parts {
@@ -51,31 +40,31 @@ pub(super) struct Parts {
 
 /// The running daemon.
 pub(super) struct Daemon {
-    lp: Loop,
-    signals: Signals,
-    srp: Srp,
-    transport: Transport,
-    engine: Engine,
-    ipc: Ipc,
-    buffers: Buffers,
-    config: TotemConfig,
-    state_dir: PathBuf,
-    config_path: PathBuf,
-    logger: Logger,
+    pub(super) lp: Loop,
+    pub(super) signals: Signals,
+    pub(super) srp: Srp,
+    pub(super) transport: Transport,
+    pub(super) engine: Engine,
+    pub(super) ipc: Ipc,
+    pub(super) buffers: Buffers,
+    pub(super) config: TotemConfig,
+    pub(super) state_dir: PathBuf,
+    pub(super) config_path: PathBuf,
+    pub(super) logger: Logger,
     /// Messages of services that found no room in the ring's queue.
-    overflow: VecDeque<(&'static [u8], Vec<u8>)>,
+    pub(super) overflow: VecDeque<(&'static [u8], Vec<u8>)>,
     /// Multicasts of clients that found no room, or came during a synchronisation.
-    parked: VecDeque<(ConnId, Vec<u8>)>,
+    pub(super) parked: VecDeque<(ConnId, Vec<u8>)>,
     /// Datagrams in a row that the kernel refused.
-    send_failures: u32,
-    is_alone: bool,
-    downcheck_at: Time,
-    complained_at: Option<Time>,
-    barrier: u32,
-    exit: Option<i32>,
-    log_changed: bool,
-    totem_changed: bool,
-    request: Vec<u8>,
+    pub(super) send_failures: u32,
+    pub(super) is_alone: bool,
+    pub(super) downcheck_at: Time,
+    pub(super) complained_at: Option<Time>,
+    pub(super) barrier: u32,
+    pub(super) exit: Option<i32>,
+    pub(super) log_changed: bool,
+    pub(super) totem_changed: bool,
+    pub(super) request: Vec<u8>,
 }
 
 impl Daemon {
@@ -227,7 +216,7 @@ impl Daemon {
         }
     }
 
-    fn check_interface(&mut self, now: Time) {
+    pub(super) fn check_interface(&mut self, now: Time) {
         self.downcheck_at = now + Duration::from_millis(self.config.timing.downcheck.into());
         match self.transport.check_interface() {
             Ok(None) => {}
@@ -289,7 +278,7 @@ impl Daemon {
     }
 
     /// Leaves the ring in order.
-    fn shut_down(&mut self) {
+    pub(super) fn shut_down(&mut self) {
         if self.exit.is_some() {
             return;
         }
@@ -309,385 +298,10 @@ impl Daemon {
         self.transport.flush();
         self.exit = Some(status::OK);
     }
-
-    // --- Doing what the cores ask for ---
-
-    fn pump(&mut self, now: Time) {
-        loop {
-            let mut busy = self.drain_ring(now);
-            busy |= self.drain_engine(now);
-            if !busy {
-                break;
-            }
-        }
-        self.refill(now);
-        let failed = self.transport.flush();
-        self.send_failures =
-            if failed == 0 { 0 } else { self.send_failures.saturating_add(failed as u32) };
-        self.follow_changes(now);
-        let closed = self.engine.is_syncing()
-            || !self.overflow.is_empty()
-            || self.srp.queue_level() == QueueLevel::Critical;
-        self.ipc.set_closed(closed);
-    }
-
-    fn drain_ring(&mut self, now: Time) -> bool {
-        let mut busy = false;
-        while let Some(output) = self.srp.poll_output() {
-            busy = true;
-            match output {
-                totem::Output::Multicast(packet) => self.transport.send_mcast(packet),
-                totem::Output::Unicast { to, packet } => self.transport.send_token(to, packet),
-                totem::Output::Persist { ring_seq } => self.persist(ring_seq),
-                totem::Output::Deliver(delivery) => {
-                    for group in [GROUP_SERVICES, GROUP_SYNC] {
-                        if delivery.groups.contains(group) {
-                            let swapped = delivery.foreign_order;
-                            let payload = &delivery.payload;
-                            self.engine.handle_delivery(
-                                now,
-                                delivery.from,
-                                group,
-                                payload,
-                                swapped,
-                            );
-                        }
-                    }
-                }
-                totem::Output::Config(change) => self.membership(now, change),
-                totem::Output::TokenSent => {}
-                totem::Output::Processors(count) => self.is_alone = count <= 1,
-                totem::Output::CheckInterface => self.check_interface(now),
-                totem::Output::Event(event) => {
-                    base::log!(event.priority(), sub: "TOTEM", "{event}");
-                }
-                other => base::debug!(sub: "TOTEM", "nothing to do for {other:?}"),
-            }
-            // Deliveries can be many; what the engine says about them must not pile up.
-            self.drain_engine(now);
-        }
-        busy
-    }
-
-    fn persist(&mut self, ring_seq: u64) {
-        if let Err(error) = files::store_ring_seq(&self.state_dir, self.config.node_id, ring_seq) {
-            base::error!(sub: "TOTEM", "Couldn't store new ring id {ring_seq:x} to stable storage: {}", strerror(&error));
-            self.exit = Some(status::RING_ID);
-        }
-    }
-
-    fn membership(&mut self, now: Time, change: totem::ConfigChange) {
-        let change = Membership {
-            ring: change.ring_id,
-            members: change.members,
-            left: change.left,
-            joined: change.joined,
-            is_transitional: change.kind == ConfigKind::Transitional,
-        };
-        let config = &self.config;
-        let ip_text = |node: NodeId| match config.address_of(node) {
-            Some(ip) => format!("r(0) ip({ip}) "),
-            None => format!("r(0) ip({node}) "),
-        };
-        self.engine.handle_membership(now, &change, &ip_text);
-    }
-
-    fn drain_engine(&mut self, now: Time) -> bool {
-        let mut busy = false;
-        loop {
-            let outputs = self.engine.take_outputs();
-            if outputs.is_empty() {
-                return busy;
-            }
-            busy = true;
-            for output in outputs {
-                self.perform(now, output);
-            }
-        }
-    }
-
-    fn perform(&mut self, now: Time, output: Output) {
-        match output {
-            Output::Mcast { group, payload } => self.multicast(now, group, payload),
-            Output::Reply { conn, bytes } => self.ipc.respond(conn, &bytes),
-            Output::Event { conn, bytes } => self.ipc.event(conn, &bytes),
-            Output::SyncComplete => {
-                self.srp.trans_ack(now);
-                process::notify_ready();
-            }
-            Output::Loaded { service } => self.open_socket(service),
-            Output::Log { priority, subsys, text } => base::log!(priority, sub: subsys, "{text}"),
-            Output::ReadConfig => self.reload(now),
-            Output::LogConfigChanged => self.log_changed = true,
-            Output::TotemConfigChanged => self.totem_changed = true,
-            Output::ReopenLogs { conn } => {
-                let errors = self.logger.reopen();
-                for error in &errors {
-                    base::error!(sub: "MAIN", "{error}");
-                }
-                self.engine.handle_logs_reopened(now, conn, errors.is_empty());
-            }
-            Output::ForceGather => self.srp.interface_changed(now),
-            Output::DumpBlackbox => {
-                base::warning!(sub: "MAIN", "There is no flight recorder to be written");
-            }
-            Output::Shutdown => self.shut_down(),
-            Output::Die { status } => self.exit = Some(status),
-        }
-    }
-
-    fn open_socket(&mut self, service: ServiceId) {
-        let Some(name) = info(service).and_then(|info| info.ipc) else { return };
-        if let Err(error) = self.ipc.open(&self.lp, service, name) {
-            base::error!(sub: "QB", "Can't open the socket of {name}: {}", strerror(&error));
-            self.exit = Some(status::FATAL);
-        }
-    }
-
-    fn multicast(&mut self, now: Time, group: &'static [u8], payload: Vec<u8>) {
-        if !self.overflow.is_empty() || !self.send(now, group, &payload) {
-            self.overflow.push_back((group, payload));
-        }
-    }
-
-    /// False when the ring's queue is full.
-    fn send(&mut self, now: Time, group: &[u8], payload: &[u8]) -> bool {
-        let sent = self.srp.multicast(now, totem::Guarantee::Agreed, group, &[payload]);
-        match sent {
-            totem::Admission::Room(_) => true,
-            totem::Admission::Full => false,
-            totem::Admission::TooBig => {
-                let size = payload.len();
-                base::error!(sub: "TOTEM", "a message of {size} bytes is too big for the ring");
-                true
-            }
-        }
-    }
-
-    /// Sends what had found no room.
-    fn refill(&mut self, now: Time) {
-        while let Some((group, payload)) = self.overflow.pop_front() {
-            if !self.send(now, group, &payload) {
-                self.overflow.push_front((group, payload));
-                return;
-            }
-        }
-        if self.parked.is_empty() || self.engine.is_syncing() {
-            return;
-        }
-        while let Some((conn, bytes)) = self.parked.pop_front() {
-            if self.admission(bytes.len()) == Admission::Full {
-                self.parked.push_front((conn, bytes));
-                return;
-            }
-            self.hand_over(now, conn, &bytes);
-            self.drain_engine(now);
-        }
-        self.ipc.release_held();
-    }
-
-    /// Things that need doing once, however often they were asked for.
-    fn follow_changes(&mut self, now: Time) {
-        if std::mem::take(&mut self.log_changed) {
-            match logging::read(self.engine.map()) {
-                Ok(settings) => {
-                    for error in self.logger.configure(logs::config(&settings, false)) {
-                        base::error!(sub: "MAIN", "{error}");
-                    }
-                }
-                Err(text) => base::error!(sub: "MAIN", "parse error in config: {text}."),
-            }
-        }
-        if std::mem::take(&mut self.totem_changed) {
-            let timing = Timing::read(self.engine.map(), self.config.nodes.len());
-            if let Err(text) = timing.validate() {
-                base::error!(sub: "MAIN", "parse error in config: {text}");
-            }
-            timing.publish(self.engine.map_mut());
-            self.config.timing = timing;
-            self.srp.set_config(ring_config(&self.config));
-        }
-        if let Some(votes) = self.engine.tracking_barrier()
-            && votes != self.barrier
-        {
-            self.barrier = votes;
-            if let Err(error) = files::store_barrier(&self.state_dir, votes) {
-                base::warning!(
-                    sub: "VOTEQ",
-                    "Unable to update ev_tracking_barrier on disk data!!! {}", strerror(&error)
-                );
-            }
-        }
-        let _ = now;
-    }
-
-    fn reload(&mut self, now: Time) {
-        let read = files::read_config(&self.config_path);
-        if let Ok(parsed) = &read {
-            for warning in &parsed.warnings {
-                base::warning!(sub: "MAIN", "{warning}");
-            }
-        }
-        let fresh: RefCell<Option<TotemConfig>> = RefCell::new(None);
-        let current = &self.config;
-        let check = |map: &mut Map| {
-            let mut warnings = Vec::new();
-            let read = config::read(map, &Machine, &mut warnings)?;
-            for warning in warnings {
-                base::warning!(sub: "MAIN", "{warning}");
-            }
-            if read.node_id != current.node_id || read.bind != current.bind {
-                return Err("The local node's id and address cannot be changed at run-time".into());
-            }
-            logging::read(map)?;
-            *fresh.borrow_mut() = Some(read);
-            Ok(())
-        };
-        self.engine.handle_reload(now, read, &check);
-        if let Some(new) = fresh.into_inner() {
-            self.config.nodes = new.nodes;
-            self.config.timing = new.timing;
-            self.transport.set_members(&members(&self.config));
-            self.srp.set_config(ring_config(&self.config));
-        }
-    }
-
-    // --- Clients ---
-
-    fn serve(&mut self, index: usize) {
-        let mut request = std::mem::take(&mut self.request);
-        while let Some(endpoint) = self.ipc.endpoints.get_mut(index) {
-            let service = endpoint.service;
-            let Some(event) = endpoint.server.next(&mut request) else { break };
-            match event {
-                ServerEvent::Connect { conn, credentials } => {
-                    self.connect(index, service, conn, credentials);
-                }
-                ServerEvent::Request { conn } => {
-                    self.request(service, Ipc::conn(index, conn), &request);
-                }
-                ServerEvent::Disconnect { conn } => self.disconnect(Ipc::conn(index, conn)),
-            }
-        }
-        request.clear();
-        // One big message must not hold its memory for ever.
-        request.shrink_to(64 * 1024);
-        self.request = request;
-    }
-
-    fn connect(
-        &mut self,
-        index: usize,
-        service: ServiceId,
-        own: qb::ipc::ConnId,
-        credentials: qb::ipc::Credentials,
-    ) {
-        let errno = if !self.engine.is_ipc_allowed() {
-            libc::EAGAIN
-        } else if !self.engine.is_permitted(credentials.uid, credentials.gid) {
-            base::error!(
-                sub: "MAIN",
-                "Denied connection attempt from {}:{}", credentials.uid, credentials.gid
-            );
-            libc::EACCES
-        } else {
-            0
-        };
-        let Some(endpoint) = self.ipc.endpoints.get_mut(index) else { return };
-        if errno != 0 {
-            endpoint.server.reject(own, errno);
-            return;
-        }
-        endpoint.server.accept(own);
-        let conn = Ipc::conn(index, own);
-        self.ipc.welcome(conn, credentials.pid);
-        self.engine.handle_connect(conn, service);
-    }
-
-    fn disconnect(&mut self, conn: ConnId) {
-        let now = now();
-        self.parked.retain(|(owner, _)| *owner != conn);
-        self.buffers.disconnect(conn);
-        self.ipc.clients.remove(&conn);
-        self.ipc.held.remove(&conn);
-        self.engine.handle_disconnect(now, conn);
-        self.drain_engine(now);
-    }
-
-    fn admission(&self, size: usize) -> Admission {
-        match self.srp.admit(size) {
-            totem::Admission::Room(_) if self.overflow.is_empty() => Admission::Room,
-            totem::Admission::Room(_) | totem::Admission::Full => Admission::Full,
-            totem::Admission::TooBig => Admission::TooBig,
-        }
-    }
-
-    fn request(&mut self, service: ServiceId, conn: ConnId, bytes: &[u8]) {
-        let now = now();
-        let id = Fields::new(bytes).i32(0).unwrap_or(-1);
-        if service == ServiceId::Cpg && id == CPG_MCAST {
-            let full = self.admission(bytes.len()) == Admission::Full;
-            if full || self.engine.is_syncing() || !self.parked.is_empty() {
-                // There is no answer that could say "later": it waits here, and its client stops.
-                self.parked.push_back((conn, bytes.to_vec()));
-                self.ipc.hold(conn);
-                return;
-            }
-        }
-        if service == ServiceId::Cpg && (zero_copy::ALLOC..=zero_copy::EXECUTE).contains(&id) {
-            self.zero_copy(now, conn, id, bytes);
-        } else {
-            self.hand_over(now, conn, bytes);
-        }
-        self.drain_engine(now);
-    }
-
-    fn hand_over(&mut self, now: Time, conn: ConnId, bytes: &[u8]) {
-        let admission = self.admission(bytes.len());
-        if let Some(client) = self.ipc.clients.get_mut(&conn) {
-            match admission {
-                Admission::Room => {}
-                Admission::Full => client.overload += 1,
-                Admission::TooBig => client.invalid_request += 1,
-            }
-        }
-        let view = View {
-            now,
-            srp: &self.srp,
-            config: &self.config,
-            transport: &self.transport,
-            ipc: &self.ipc,
-            send_failures: self.send_failures,
-            cleared: RefCell::new(Vec::new()),
-        };
-        self.engine.handle_request(now, &view, conn, bytes, admission);
-        for what in view.cleared.into_inner() {
-            if what == "totem" || what == "all" {
-                self.srp.clear_stats();
-            }
-        }
-    }
-
-    fn zero_copy(&mut self, now: Time, conn: ConnId, id: i32, bytes: &[u8]) {
-        let message = Fields::new(bytes);
-        let answer = match id {
-            zero_copy::ALLOC => Engine::answer(conn, 0, self.buffers.alloc(conn, &message)),
-            zero_copy::FREE => Engine::answer(conn, 0, self.buffers.free(conn, &message)),
-            _ => match self.buffers.read(conn, &message) {
-                Some(request) => {
-                    let admission = self.admission(request.len());
-                    self.engine.handle_zero_copy(now, conn, &request, admission);
-                    return;
-                }
-                None => Engine::answer(conn, 2, CsError::InvalidParam),
-            },
-        };
-        self.perform(now, answer);
-    }
 }
 
 /// The ring's numbers.
-fn ring_config(config: &TotemConfig) -> totem::Config {
+pub(super) fn ring_config(config: &TotemConfig) -> totem::Config {
     let timing = &config.timing;
     let ms = |millis: u32| Duration::from_millis(millis.into());
     totem::Config {
@@ -711,10 +325,12 @@ fn ring_config(config: &TotemConfig) -> totem::Config {
     }
 }
 
-fn members(config: &TotemConfig) -> Vec<Member> {
+/// The listed nodes.
+pub(super) fn members(config: &TotemConfig) -> Vec<Member> {
     config.nodes.iter().map(|node| Member { node: node.id, addr: node.addr }).collect()
 }
 
+/// The sockets that the configuration asks for.
 fn open_transport(config: &TotemConfig) -> std::io::Result<Transport> {
     match config.mcast {
         Some(mcastaddr) => {

@@ -3,17 +3,19 @@
 //! it, clients through libqb-compatible IPC. One thread, one epoll loop, no timer that has nothing
 //! to do.
 //!
-//! Reading order: [`start`] (from arguments to a running daemon), [`daemon`] (the loop), [`ipc`]
-//! (clients), the rest are their tools.
+//! Reading order: [`start`] (from arguments to a running daemon), [`daemon`] (the loop),
+//! [`perform`] (what the cores put out), [`clients`]; the rest are their tools.
 //!
 //! Source: `spec/corosync-conf-and-tools.md` §2.
 
+mod clients;
 mod daemon;
 mod files;
 mod host;
 mod ipc;
 mod logs;
 mod options;
+mod perform;
 mod process;
 mod start;
 mod stats;

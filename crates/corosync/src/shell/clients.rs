@@ -1,0 +1,150 @@
+//! Clients: who may connect, what they ask, and what waits until the ring has room.
+
+use std::cell::RefCell;
+
+use base::Time;
+use qb::ipc::ServerEvent;
+use qb::mainloop::now;
+
+use super::daemon::Daemon;
+use super::ipc::Ipc;
+use super::stats::View;
+use super::zero_copy;
+use crate::engine::{Admission, ConnId, Engine, ServiceId};
+use crate::wire::{CsError, Fields};
+
+/// CPG's multicast request.
+const CPG_MCAST: i32 = 2;
+
+impl Daemon {
+    pub(super) fn serve(&mut self, index: usize) {
+        let mut request = std::mem::take(&mut self.request);
+        while let Some(endpoint) = self.ipc.endpoints.get_mut(index) {
+            let service = endpoint.service;
+            let Some(event) = endpoint.server.next(&mut request) else { break };
+            match event {
+                ServerEvent::Connect { conn, credentials } => {
+                    self.connect(index, service, conn, credentials);
+                }
+                ServerEvent::Request { conn } => {
+                    self.request(service, Ipc::conn(index, conn), &request);
+                }
+                ServerEvent::Disconnect { conn } => self.disconnect(Ipc::conn(index, conn)),
+            }
+        }
+        request.clear();
+        // One big message must not hold its memory for ever.
+        request.shrink_to(64 * 1024);
+        self.request = request;
+    }
+
+    fn connect(
+        &mut self,
+        index: usize,
+        service: ServiceId,
+        own: qb::ipc::ConnId,
+        credentials: qb::ipc::Credentials,
+    ) {
+        let errno = if !self.engine.is_ipc_allowed() {
+            libc::EAGAIN
+        } else if !self.engine.is_permitted(credentials.uid, credentials.gid) {
+            base::error!(
+                sub: "MAIN",
+                "Denied connection attempt from {}:{}", credentials.uid, credentials.gid
+            );
+            libc::EACCES
+        } else {
+            0
+        };
+        let Some(endpoint) = self.ipc.endpoints.get_mut(index) else { return };
+        if errno != 0 {
+            endpoint.server.reject(own, errno);
+            return;
+        }
+        endpoint.server.accept(own);
+        let conn = Ipc::conn(index, own);
+        self.ipc.welcome(conn, credentials.pid);
+        self.engine.handle_connect(conn, service);
+    }
+
+    fn disconnect(&mut self, conn: ConnId) {
+        let now = now();
+        self.parked.retain(|(owner, _)| *owner != conn);
+        self.buffers.disconnect(conn);
+        self.ipc.clients.remove(&conn);
+        self.ipc.held.remove(&conn);
+        self.engine.handle_disconnect(now, conn);
+        self.drain_engine(now);
+    }
+
+    pub(super) fn admission(&self, size: usize) -> Admission {
+        match self.srp.admit(size) {
+            totem::Admission::Room(_) if self.overflow.is_empty() => Admission::Room,
+            totem::Admission::Room(_) | totem::Admission::Full => Admission::Full,
+            totem::Admission::TooBig => Admission::TooBig,
+        }
+    }
+
+    fn request(&mut self, service: ServiceId, conn: ConnId, bytes: &[u8]) {
+        let now = now();
+        let id = Fields::new(bytes).i32(0).unwrap_or(-1);
+        if service == ServiceId::Cpg && id == CPG_MCAST {
+            let full = self.admission(bytes.len()) == Admission::Full;
+            if full || self.engine.is_syncing() || !self.parked.is_empty() {
+                // There is no answer that could say "later": it waits here, and its client stops.
+                self.parked.push_back((conn, bytes.to_vec()));
+                self.ipc.hold(conn);
+                return;
+            }
+        }
+        if service == ServiceId::Cpg && (zero_copy::ALLOC..=zero_copy::EXECUTE).contains(&id) {
+            self.zero_copy(now, conn, id, bytes);
+        } else {
+            self.hand_over(now, conn, bytes);
+        }
+        self.drain_engine(now);
+    }
+
+    pub(super) fn hand_over(&mut self, now: Time, conn: ConnId, bytes: &[u8]) {
+        let admission = self.admission(bytes.len());
+        if let Some(client) = self.ipc.clients.get_mut(&conn) {
+            match admission {
+                Admission::Room => {}
+                Admission::Full => client.overload += 1,
+                Admission::TooBig => client.invalid_request += 1,
+            }
+        }
+        let view = View {
+            now,
+            srp: &self.srp,
+            config: &self.config,
+            transport: &self.transport,
+            ipc: &self.ipc,
+            send_failures: self.send_failures,
+            cleared: RefCell::new(Vec::new()),
+        };
+        self.engine.handle_request(now, &view, conn, bytes, admission);
+        for what in view.cleared.into_inner() {
+            if what == "totem" || what == "all" {
+                self.srp.clear_stats();
+            }
+        }
+    }
+
+    fn zero_copy(&mut self, now: Time, conn: ConnId, id: i32, bytes: &[u8]) {
+        let message = Fields::new(bytes);
+        let answer = match id {
+            zero_copy::ALLOC => Engine::answer(conn, 0, self.buffers.alloc(conn, &message)),
+            zero_copy::FREE => Engine::answer(conn, 0, self.buffers.free(conn, &message)),
+            _ => match self.buffers.read(conn, &message) {
+                Some(request) => {
+                    let admission = self.admission(request.len());
+                    self.engine.handle_zero_copy(now, conn, &request, admission);
+                    return;
+                }
+                None => Engine::answer(conn, 2, CsError::InvalidParam),
+            },
+        };
+        self.perform(now, answer);
+    }
+}
