@@ -9,6 +9,9 @@ use std::collections::VecDeque;
 /// A rest of a frame smaller than this is left empty rather than used for a sliver of a message.
 const SMALLEST_FRAGMENT: usize = 16;
 
+/// Messages of at most this many frames are kept together where possible.
+const SHORT_FRAMES: usize = 4;
+
 /// The answer to "may I send this?".
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Admission {
@@ -108,8 +111,10 @@ impl SendQueue {
     }
 
     /// The next frame behind `headroom` zero bytes (for the headers to come); `None` when nothing
-    /// waits.
-    pub fn next_frame(&mut self, headroom: usize) -> Option<Vec<u8>> {
+    /// waits. `frames_left` is how many frames, this one included, may be sent before others
+    /// have their turn: a short message is not begun if it would not end within them, because a
+    /// change of membership in its middle would keep it from those who join.
+    pub fn next_frame(&mut self, headroom: usize, frames_left: u32) -> Option<Vec<u8>> {
         if self.lengths.is_empty() {
             return None;
         }
@@ -124,7 +129,11 @@ impl SendQueue {
             let space = self.max_frame.saturating_sub(used).min(usize::from(u16::MAX));
             if left > space {
                 let first = lengths.is_empty();
-                if !first && space < SMALLEST_FRAGMENT {
+                let per_frame = self.max_frame - FRAME_HEADER - 2;
+                let short = left <= SHORT_FRAMES * per_frame;
+                let further = (left - space).div_ceil(per_frame) + 1;
+                let in_time = further <= frames_left as usize;
+                if !first && (space < SMALLEST_FRAGMENT || (short && !in_time)) {
                     break;
                 }
                 // A message's first cut is number 1: receivers that threw something away resume
@@ -177,7 +186,7 @@ mod tests {
     use crate::wire::Order;
 
     fn frames(queue: &mut SendQueue) -> Vec<Vec<u8>> {
-        let all: Vec<_> = std::iter::from_fn(|| queue.next_frame(0)).collect();
+        let all: Vec<_> = std::iter::from_fn(|| queue.next_frame(0, 9)).collect();
         assert!(all.iter().all(|frame| frame.len() <= queue.max_frame));
         all
     }
@@ -222,6 +231,20 @@ mod tests {
     }
 
     #[test]
+    fn a_short_message_is_not_begun_with_the_last_frame() {
+        let mut queue = SendQueue::new(64);
+        queue.push(&[&[1; 20]]);
+        queue.push(&[&[2; 40]]);
+        let last = queue.next_frame(0, 1).unwrap();
+        assert_eq!((last.len(), last[4]), (8 + 2 + 20, 0));
+        let mut queue = SendQueue::new(64);
+        queue.push(&[&[1; 20]]);
+        queue.push(&[&[2; 40]]);
+        let cut = queue.next_frame(0, 2).unwrap();
+        assert_eq!((cut.len(), cut[4]), (64, 1), "its end fits the second frame");
+    }
+
+    #[test]
     fn a_cut_never_numbers_zero() {
         let mut queue = SendQueue::new(40);
         queue.push(&[&[7; 40 * 300]]);
@@ -237,7 +260,7 @@ mod tests {
         let mut a = SendQueue::new(64);
         let mut b = SendQueue::new(64);
         b.push(&[&[9; 100]]);
-        assert!(b.next_frame(45).is_some_and(|frame| frame.len() == 45 + 64));
+        assert!(b.next_frame(45, 9).is_some_and(|frame| frame.len() == 45 + 64));
         a.append(&mut b);
         assert!(b.is_empty());
         let total: usize = frames(&mut a).iter().map(|f| f.len() - 10).sum();

@@ -6,7 +6,7 @@ use super::{Event, GatherReason, Output, Srp, State, Timer};
 use crate::Bytes;
 use crate::seq;
 use crate::sort_queue::SORT_QUEUE_SIZE;
-use crate::wire::{Kind, MAX_RTR, McastHeader, Message, RtrItem, Token, seal_mcast};
+use crate::wire::{Kind, MAX_RTR, MCAST_LEN, McastHeader, Message, RtrItem, Token, seal_mcast};
 use base::Time;
 
 /// How far beyond what is complete a token's visit looks for missing messages: many times what
@@ -183,7 +183,7 @@ impl Srp {
             let (packet, encapsulated) = if recovering {
                 (self.recovery_out.pop_front(), McastHeader::ENCAPSULATED)
             } else {
-                let frame = self.active_queue().next_frame(crate::wire::MCAST_LEN);
+                let frame = self.active_queue().next_frame(MCAST_LEN, allowed - sent);
                 (frame, McastHeader::PLAIN)
             };
             let Some(mut packet) = packet else { break };
