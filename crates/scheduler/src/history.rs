@@ -15,19 +15,25 @@ use crate::text::{base_id, is_true, parse_interval_ms_attr, scan_int};
 
 /// Order of two history entries of one resource on one node: the older one first.
 pub(crate) fn cmp_ops(a: &Element, b: &Element) -> Ordering {
-    if a.id() == b.id() {
+    cmp_ops_on(a, b, true)
+}
+
+/// [`cmp_ops`], also for entries of different nodes, whose call ids say nothing.
+pub(crate) fn cmp_ops_on(a: &Element, b: &Element, same_node: bool) -> Ordering {
+    if same_node && a.id() == b.id() {
         return Ordering::Equal;
     }
+    let change = |op: &Element| op.get("last-rc-change").and_then(scan_int).unwrap_or(-1);
     let call = |op: &Element| op.get("call-id").and_then(scan_int).unwrap_or(-1);
     let (call_a, call_b) = (call(a), call(b));
     if call_a == -1 && call_b == -1 {
         return Ordering::Equal;
     }
-    if call_a >= 0 && call_b >= 0 && call_a != call_b {
+    let by_call = same_node || change(a) < 0 || change(b) < 0;
+    if by_call && call_a >= 0 && call_b >= 0 && call_a != call_b {
         return call_a.cmp(&call_b);
     }
-    if call_a == call_b {
-        let change = |op: &Element| op.get("last-rc-change").and_then(scan_int).unwrap_or(-1);
+    if call_a >= 0 && call_b >= 0 {
         return change(a).cmp(&change(b));
     }
     // One of them is pending: newer, unless it is of an older transition of the same controller.

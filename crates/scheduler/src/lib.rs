@@ -29,10 +29,15 @@ pub mod text;
 pub mod upgrade;
 
 mod bundle;
+mod actions;
 mod failcount;
+mod graph;
+mod orderings;
+mod summary;
 mod history;
 mod obtain;
 mod operation;
+mod placement;
 mod resource;
 mod state;
 mod unpack;
@@ -42,6 +47,7 @@ use std::sync::Arc;
 use xml::Element;
 
 pub use model::Sched;
+pub(crate) use orderings::base_task as orderings_base_task;
 
 /// How to look at an input.
 #[derive(Clone, Copy, Debug, Default)]
@@ -89,6 +95,28 @@ pub fn status(cib: &Arc<Element>, input: Input) -> Sched {
 }
 
 impl Sched {
+    /// Places everything: stages C to H of the pipeline (`spec/scheduler.md` §3).
+    pub(crate) fn place(&mut self) {
+        self.apply_node_health();
+        self.unpack_constraints();
+        self.apply_node_criteria();
+        for rsc in self.top.clone() {
+            self.internal_constraints(rsc);
+        }
+        self.handle_config_changes();
+        self.assign_resources();
+    }
+
+    /// Everything behind placement: stages I to N.
+    pub(crate) fn plan(&mut self, transition_id: u32, compat_2_1: bool) -> Element {
+        self.create_all_actions();
+        self.order_remote_connections();
+        self.schedule_fencing_and_shutdowns();
+        self.apply_orderings();
+        self.summary = self.transition_summary(1);
+        self.create_graph(transition_id, compat_2_1)
+    }
+
     fn count_instances(&mut self) {
         let (mut instances, mut disabled, mut blocked) = (0, 0, 0);
         for top in &self.top {
@@ -104,4 +132,39 @@ impl Sched {
         }
         (self.instances, self.disabled, self.blocked) = (instances, disabled, blocked);
     }
+}
+
+/// A transition, and what led to it.
+pub struct Plan {
+    /// The graph as controllers execute it.
+    pub graph: Element,
+    /// The transition in words, one line an item.
+    pub summary: Vec<present::Line>,
+    /// Everything else: messages, score lines, actions.
+    pub sched: Sched,
+}
+
+/// What to plan for.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct PlanOptions {
+    /// How to look at the input.
+    pub input: Input,
+    /// `transition_id` of the graph.
+    pub transition_id: u32,
+    /// Names of options as Pacemaker 2.1 writes them into the graph.
+    pub compat_2_1: bool,
+}
+
+/// Plans a transition: what has to be done to bring a cluster into the state it should be in.
+pub fn schedule(cib: &Arc<Element>, options: PlanOptions) -> Plan {
+    let mut sched = status(cib, options.input);
+    sched.place();
+    let graph = sched.plan(options.transition_id, options.compat_2_1);
+    let summary = std::mem::take(&mut sched.summary);
+    Plan { graph, summary, sched }
+}
+
+/// A graph as text, with control characters as upstream escapes them.
+pub fn graph_text(graph: &Element) -> String {
+    graph.to_pretty().replace("&#10;", "&#x0A;").replace("&#9;", "&#x09;").replace("&#13;", "&#x0D;")
 }

@@ -388,6 +388,8 @@ pub struct Sched {
     pub blocked: usize,
     pub instances: usize,
     pub messages: Vec<Message>,
+    /// The transition in words.
+    pub summary: Vec<crate::present::Line>,
     /// Lines of `crm_simulate -s` and `-U`.
     pub score_lines: Vec<String>,
     pub params_cache: RefCell<HashMap<(RscIx, Option<NodeIx>), Rc<Attrs>>>,

@@ -9,7 +9,7 @@ use xml::Element;
 use crate::action::{OnFail, flag};
 use crate::digest::Change;
 use crate::failcount::target_rc;
-use crate::history::cmp_ops;
+use crate::history::cmp_ops_on;
 use crate::ids::{Allowed, NodeIx, RscIx};
 use crate::model::{FailedOp, Role, Sched, Variant};
 use crate::score::INFINITY;
@@ -590,7 +590,7 @@ impl Sched {
     fn non_monitor_after(&self, rsc: &str, node: &str, than: &Element) -> bool {
         self.history_ops(rsc, node).iter().any(|op| {
             matches!(op.get("operation"), Some("start" | "stop" | "migrate_to" | "migrate_from"))
-                && cmp_ops(op, than).is_gt()
+                && cmp_ops_on(op, than, happened_on(than, node)).is_gt()
         })
     }
 
@@ -614,7 +614,7 @@ impl Sched {
             op.get("operation") == Some("monitor")
                 && op.get("rc-code") == Some("7")
                 && op.get("op-status") == Some("0")
-                && cmp_ops(op, than).is_gt()
+                && cmp_ops_on(op, than, happened_on(than, node)).is_gt()
         })
     }
 
@@ -727,6 +727,16 @@ impl Sched {
     pub(crate) fn is_primitive(&self, rsc: RscIx) -> bool {
         self.rscs[rsc].variant == Variant::Primitive
     }
+}
+
+/// Did a migration operation run on that node?
+fn happened_on(op: &Element, node: &str) -> bool {
+    let place = match op.get("operation") {
+        Some("migrate_to") => op.get("migrate_source"),
+        Some("migrate_from") => op.get("migrate_target"),
+        _ => None,
+    };
+    place.is_none_or(|place| place.eq_ignore_ascii_case(node))
 }
 
 impl Entry {

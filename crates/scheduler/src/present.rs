@@ -297,7 +297,7 @@ impl Sched {
         {
             let _ = write!(out, " ({}) ", exit_text(rc));
         }
-        let flags = self.flags_of(rsc, node, style);
+        let flags = self.flags_of(rsc, shown, style);
         if !flags.is_empty() {
             let _ = write!(out, " ({})", flags.join(", "));
         }
