@@ -70,7 +70,7 @@ fn is_fence_param(name: &str) -> bool {
 const DIGEST_NOISE: &[&str] =
     &["id", "crm_feature_set", "op-digest", "on_node", "on_node_uuid", "pcmk_external_ip"];
 
-fn filter(params: &mut Attrs, interval_ms: u32) {
+pub(crate) fn filter(params: &mut Attrs, interval_ms: u32) {
     params.retain(|name, _| {
         if let Some(meta) = name.strip_prefix("CRM_meta_") {
             return meta == "timeout" && interval_ms != 0;

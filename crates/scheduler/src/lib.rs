@@ -25,6 +25,7 @@ pub mod options;
 pub mod present;
 pub mod rules;
 pub mod score;
+pub mod simulate;
 pub mod text;
 pub mod upgrade;
 

@@ -1,0 +1,188 @@
+//! Playing with a state: inject events into it, execute a transition on paper.
+//! Source: `spec/scheduler-graph.md` §7 and §8.
+
+mod execute;
+mod inject;
+
+use std::sync::Arc;
+
+use ecow::EcoString;
+use xml::Element;
+
+pub use execute::{Execution, execute};
+pub use inject::{Injections, inject};
+
+use crate::text::{parse_op_key, scan_int};
+
+/// An operation's result as people write it: `RSC_TASK_INTERVAL@NODE=RC`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OpSpec {
+    /// The text itself.
+    pub text: EcoString,
+    /// The resource.
+    pub rsc: EcoString,
+    /// The task.
+    pub task: EcoString,
+    /// Milliseconds.
+    pub interval: u32,
+    /// The node.
+    pub node: EcoString,
+    /// The exit status.
+    pub rc: i32,
+}
+
+impl OpSpec {
+    /// Reads one.
+    pub fn parse(text: &str) -> Option<OpSpec> {
+        let (key, rest) = text.split_once('@')?;
+        let (node, rc) = rest.split_once('=')?;
+        let (rsc, task, interval) = parse_op_key(key)?;
+        Some(OpSpec {
+            text: text.into(),
+            rsc: rsc.into(),
+            task: task.into(),
+            interval,
+            node: node.into(),
+            rc: i32::try_from(scan_int(rc)?).ok()?,
+        })
+    }
+}
+
+/// The state of a node, created if there is none.
+pub(crate) fn node_state<'a>(
+    cib: &'a mut Arc<Element>,
+    name: &str,
+    id: Option<&str>,
+) -> &'a mut Element {
+    let status = Arc::make_mut(cib).child_or_new("status");
+    let known = status
+        .children()
+        .any(|state| state.name() == "node_state" && state.get("uname") == Some(name));
+    if !known {
+        // The state may be there under the node's id only.
+        let by_id = id.is_some_and(|id| status.child_with_id("node_state", id).is_some());
+        match id {
+            Some(id) if by_id => {
+                if let Some(state) = status.child_with_id_mut("node_state", id) {
+                    state.set("uname", name);
+                }
+            }
+            _ => status.push(
+                Element::new("node_state").with("id", id.unwrap_or(name)).with("uname", name),
+            ),
+        }
+    }
+    let at = status
+        .nodes()
+        .iter()
+        .position(|n| {
+            matches!(n, xml::Node::Element(e)
+                if e.name() == "node_state" && e.get("uname") == Some(name))
+        })
+        .unwrap_or(0);
+    match &mut status.nodes_mut()[at] {
+        xml::Node::Element(state) => Arc::make_mut(state),
+        _ => unreachable!("the position is that of an element, just found or pushed"),
+    }
+}
+
+/// What is recorded of one operation.
+pub(crate) struct Record<'a> {
+    pub(crate) rsc: &'a str,
+    pub(crate) config_id: &'a str,
+    pub(crate) class: &'a str,
+    pub(crate) provider: Option<&'a str>,
+    pub(crate) kind: &'a str,
+    pub(crate) task: &'a str,
+    pub(crate) interval: u32,
+    pub(crate) rc: i32,
+    pub(crate) target_rc: i32,
+    pub(crate) transition: String,
+    pub(crate) digest: Option<String>,
+    pub(crate) migrate: Option<(&'a str, &'a str)>,
+    pub(crate) notify_key: Option<String>,
+    pub(crate) now: i64,
+}
+
+/// Writes an operation into the history of a node.
+pub(crate) fn record_op(state: &mut Element, node: &str, record: &Record<'_>) {
+    let resources = state.child_or_new("lrm").child_or_new("lrm_resources");
+    let known: Option<EcoString> = resources
+        .children_named("lrm_resource")
+        .filter_map(Element::id)
+        .find(|id| *id == record.rsc)
+        .or_else(|| {
+            resources
+                .children_named("lrm_resource")
+                .filter_map(Element::id)
+                .find(|id| *id == record.config_id)
+        })
+        .map(EcoString::from);
+    let id = known.clone().unwrap_or_else(|| record.config_id.into());
+    if known.is_none() {
+        let mut new = Element::new("lrm_resource").with("id", id.clone()).with("class", record.class);
+        if let Some(provider) = record.provider {
+            new.set("provider", provider);
+        }
+        new.set("type", record.kind);
+        resources.push(new);
+    }
+    let Some(history) = resources.child_with_id_mut("lrm_resource", &id) else { return };
+    let calls = history.children().filter_map(|op| op.get("call-id").and_then(scan_int));
+    let call = calls.max().unwrap_or(0) + 1;
+    let key = match &record.notify_key {
+        Some(key) => key.clone(),
+        None => crate::text::op_key(&id, record.task, record.interval),
+    };
+    let failed = record.rc != record.target_rc;
+    let mut ids = Vec::new();
+    if record.task == "notify" || record.task.starts_with("migrate_") {
+        ids.push(key.clone());
+    } else if failed {
+        ids.push(format!("{id}_last_failure_0"));
+        if record.interval == 0 {
+            ids.push(format!("{id}_last_0"));
+        }
+    } else if record.interval > 0 {
+        ids.push(key.clone());
+    } else {
+        ids.push(format!("{id}_last_0"));
+    }
+    let (task, key) = match record.task {
+        "reload" | "reload-agent" => {
+            let task = if failed { "monitor" } else { "start" };
+            (task, crate::text::op_key(&id, task, record.interval))
+        }
+        task => (task, key),
+    };
+    for op_id in ids {
+        let mut op = Element::new("lrm_rsc_op")
+            .with("id", op_id.as_str())
+            .with("operation_key", key.as_str())
+            .with("operation", task)
+            .with("crm-debug-origin", "crm_simulate")
+            .with("crm_feature_set", crate::FEATURE_SET)
+            .with("transition-key", record.transition.as_str())
+            .with("transition-magic", format!("0:{};{}", record.rc, record.transition))
+            .with("exit-reason", "")
+            .with("on_node", node)
+            .with("call-id", call.to_string())
+            .with("rc-code", record.rc.to_string())
+            .with("op-status", "0")
+            .with("interval", record.interval.to_string())
+            .with("last-rc-change", record.now.to_string())
+            .with("exec-time", "0")
+            .with("queue-time", "0");
+        if let Some((source, target)) = record.migrate {
+            op.set("migrate_source", source);
+            op.set("migrate_target", target);
+        }
+        if let Some(digest) = &record.digest {
+            op.set("op-digest", digest.as_str());
+        }
+        match history.child_with_id_mut("lrm_rsc_op", &op_id) {
+            Some(old) => *old = op,
+            None => history.push(op),
+        }
+    }
+}

@@ -1,0 +1,251 @@
+//! Executing a transition graph on a document instead of a cluster.
+//! Source: `spec/scheduler-graph.md` §7.
+
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
+
+use ecow::EcoString;
+use xml::Element;
+
+use super::{OpSpec, Record, node_state, record_op};
+use crate::model::{Attrs, Sched};
+use crate::present::Line;
+use crate::score::INFINITY;
+use crate::text::scan_int;
+
+/// What came of it.
+#[derive(Debug, Default)]
+pub struct Execution {
+    /// What was done, one line an item.
+    pub lines: Vec<Line>,
+    /// The graph could not be executed to its end.
+    pub invalid: bool,
+}
+
+struct Synapse<'a> {
+    action: &'a Element,
+    inputs: Vec<i64>,
+    priority: i64,
+    done: bool,
+    skipped: bool,
+}
+
+struct Engine<'a> {
+    cib: &'a mut Arc<Element>,
+    sched: &'a Sched,
+    fails: &'a [OpSpec],
+    failed_offsets: (EcoString, EcoString),
+    now: i64,
+    lines: Vec<Line>,
+    abort_priority: i64,
+}
+
+fn number(xml: &Element, name: &str) -> i64 {
+    xml.get(name).and_then(scan_int).unwrap_or(-1)
+}
+
+/// Executes `graph` on `cib`. `sched` is what made the graph (for names of resources).
+pub fn execute(
+    cib: &mut Arc<Element>,
+    graph: &Element,
+    sched: &Sched,
+    fails: &[OpSpec],
+    now: i64,
+) -> Execution {
+    let mut synapses: Vec<Synapse<'_>> = graph
+        .children_named("synapse")
+        .filter_map(|synapse| {
+            let action = synapse.child("action_set")?.children().next()?;
+            let inputs = synapse
+                .child("inputs")
+                .into_iter()
+                .flat_map(|inputs| inputs.children_named("trigger"))
+                .filter_map(|trigger| trigger.children().next())
+                .map(|input| number(input, "id"))
+                .collect();
+            let priority = number(synapse, "priority").max(0);
+            Some(Synapse { action, inputs, priority, done: false, skipped: false })
+        })
+        .collect();
+    let offset = |name: &str| graph.get(name).unwrap_or("INFINITY").into();
+    let mut engine = Engine {
+        cib,
+        sched,
+        fails,
+        failed_offsets: (offset("failed-start-offset"), offset("failed-stop-offset")),
+        now,
+        lines: Vec::new(),
+        abort_priority: 0,
+    };
+    let mut confirmed: HashSet<i64> = HashSet::new();
+    // Failed actions release only those that must happen in any case.
+    let mut failed: HashMap<i64, bool> = HashMap::new();
+    loop {
+        let mut fired = false;
+        for synapse in &mut synapses {
+            if synapse.done || synapse.skipped {
+                continue;
+            }
+            let ready = synapse.inputs.iter().all(|input| {
+                confirmed.contains(input)
+                    && (!failed.contains_key(input) || synapse.priority >= i64::from(INFINITY))
+            });
+            if !ready {
+                continue;
+            }
+            let pseudo = synapse.action.name() == "pseudo_event";
+            if !pseudo && synapse.priority < engine.abort_priority {
+                synapse.skipped = true;
+                continue;
+            }
+            synapse.done = true;
+            fired = true;
+            let ok = engine.fire(synapse.action);
+            let id = number(synapse.action, "id");
+            confirmed.insert(id);
+            if !ok {
+                failed.insert(id, true);
+            }
+        }
+        if !fired {
+            break;
+        }
+    }
+    let incomplete = synapses.iter().any(|s| !s.done && !s.skipped);
+    Execution { invalid: incomplete && engine.abort_priority == 0, lines: engine.lines }
+}
+
+impl Engine<'_> {
+    fn say(&mut self, text: String) {
+        self.lines.push(Line { level: 1, text });
+    }
+
+    /// Executes one action; false if it failed.
+    fn fire(&mut self, action: &Element) -> bool {
+        match action.name() {
+            "pseudo_event" => {
+                let mut text = format!("Pseudo action:   {}", action.get("operation_key").unwrap_or(""));
+                if let Some(node) = action.get("on_node") {
+                    text.push_str(&format!(" on {node}"));
+                }
+                self.say(text);
+                true
+            }
+            "crm_event" if action.get("operation") == Some("stonith") => {
+                self.fence(action);
+                true
+            }
+            "crm_event" => {
+                let task = action.get("operation").unwrap_or("");
+                let rsc = action.child("primitive").map(|p| self.rsc_name(p));
+                let node = action.get("on_node").unwrap_or("");
+                let of = rsc.map_or_else(String::new, |rsc| format!(" for {rsc}"));
+                self.say(format!("Cluster action:  {task}{of} on {node}"));
+                true
+            }
+            _ => self.execute_op(action),
+        }
+    }
+
+    fn rsc_name(&self, primitive: &Element) -> String {
+        let id = primitive.id().unwrap_or("");
+        match primitive.get("long-id") {
+            Some(long) if self.sched.find_resource(id).is_none() => long.to_owned(),
+            _ => id.to_owned(),
+        }
+    }
+
+    fn fence(&mut self, action: &Element) {
+        let op = action
+            .child("attributes")
+            .and_then(|a| a.get("CRM_meta_stonith_action"))
+            .unwrap_or("")
+            .to_owned();
+        let (name, id) = (action.get("on_node").unwrap_or("").to_owned(), action.get("on_node_uuid"));
+        self.say(format!("Fencing {name} ({op})"));
+        if op == "on" {
+            return;
+        }
+        let state = node_state(self.cib, &name, id);
+        state.set("in_ccm", "false");
+        state.set("crmd", "offline");
+        state.set("join", "down");
+        state.set("expected", "down");
+        state.set("crm-debug-origin", "crm_simulate");
+        state.retain_children(|c| c.name() != "lrm" && c.name() != "transient_attributes");
+    }
+
+    fn execute_op(&mut self, action: &Element) -> bool {
+        let Some(primitive) = action.child("primitive") else { return true };
+        let rsc = self.rsc_name(primitive);
+        let config_id = primitive.id().unwrap_or("").to_owned();
+        let task = action.get("operation").unwrap_or("").to_owned();
+        let attributes = action.child("attributes");
+        let meta = |name: &str| attributes.and_then(|a| a.get(name));
+        let interval = meta("CRM_meta_interval").and_then(scan_int).unwrap_or(0);
+        let interval = interval.clamp(0, i64::from(u32::MAX)) as u32;
+        let node = action.get("on_node").unwrap_or("").to_owned();
+        let pace = if interval > 0 { format!("={interval}") } else { String::new() };
+        self.say(format!("Resource action: {rsc:<15} {task}{pace} on {node}"));
+        if matches!(task.as_str(), "delete" | "meta-data") {
+            return true;
+        }
+        let target_rc = meta("CRM_meta_op_target_rc").and_then(scan_int).unwrap_or(0) as i32;
+        let mut rc = target_rc;
+        let spec = self.fails.iter().find(|spec| {
+            spec.task.eq_ignore_ascii_case(&task)
+                && spec.interval == interval
+                && spec.node.eq_ignore_ascii_case(&node)
+                && (spec.rsc.eq_ignore_ascii_case(&rsc) || spec.rsc.eq_ignore_ascii_case(&config_id))
+        });
+        if let Some(spec) = spec {
+            rc = spec.rc;
+            let id = number(action, "id");
+            self.say(format!("Pretending action {id} failed with rc={rc}"));
+        }
+        let failed = rc != target_rc;
+        let id = if action.has("router_node") { Some(node.as_str()) } else { action.get("on_node_uuid") };
+        let mut params = Attrs::new();
+        for (name, value) in attributes.into_iter().flat_map(Element::attrs) {
+            params.insert(name.into(), value.into());
+        }
+        crate::digest::filter(&mut params, interval);
+        let digest = crate::digest::digest_of(&params);
+        let migrate = match (meta("CRM_meta_migrate_source"), meta("CRM_meta_migrate_target")) {
+            (Some(source), Some(target)) => Some((source, target)),
+            _ => None,
+        };
+        let notify_key =
+            (task == "notify").then(|| action.get("operation_key").unwrap_or("").to_owned());
+        let record = Record {
+            rsc: &rsc,
+            config_id: &config_id,
+            class: primitive.get("class").unwrap_or(""),
+            provider: primitive.get("provider"),
+            kind: primitive.get("type").unwrap_or(""),
+            task: &task,
+            interval,
+            rc,
+            target_rc,
+            transition: format!(
+                "{}:1:{target_rc}:xxxxxxxx-xxxx-xxxx-xxxx-xxxxxxxxxxxx",
+                number(action, "id")
+            ),
+            digest: Some(digest),
+            migrate,
+            notify_key,
+            now: self.now,
+        };
+        let state = node_state(self.cib, &node, id);
+        record_op(state, &node, &record);
+        if !failed {
+            return true;
+        }
+        self.abort_priority = i64::from(INFINITY);
+        let infinite = (task == "start" && self.failed_offsets.0 == "INFINITY")
+            || (task == "stop" && self.failed_offsets.1 == "INFINITY");
+        let state = node_state(self.cib, &node, id);
+        super::inject::add_failcount(state, &rsc, &task, interval, infinite, self.now);
+        false
+    }
+}
