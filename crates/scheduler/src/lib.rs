@@ -29,18 +29,18 @@ pub mod simulate;
 pub mod text;
 pub mod upgrade;
 
-mod bundle;
 mod actions;
+mod bundle;
 mod failcount;
 mod graph;
-mod orderings;
-mod summary;
 mod history;
 mod obtain;
 mod operation;
+mod orderings;
 mod placement;
 mod resource;
 mod state;
+mod summary;
 mod unpack;
 
 use std::sync::Arc;
@@ -167,5 +167,9 @@ pub fn schedule(cib: &Arc<Element>, options: PlanOptions) -> Plan {
 
 /// A graph as text, with control characters as upstream escapes them.
 pub fn graph_text(graph: &Element) -> String {
-    graph.to_pretty().replace("&#10;", "&#x0A;").replace("&#9;", "&#x09;").replace("&#13;", "&#x0D;")
+    graph
+        .to_pretty()
+        .replace("&#10;", "&#x0A;")
+        .replace("&#9;", "&#x09;")
+        .replace("&#13;", "&#x0D;")
 }

@@ -81,7 +81,8 @@ impl Sched {
     fn create_first(&mut self, rsc: RscIx, key: &str) -> Option<ActIx> {
         let (_, task, interval) = parse_op_key(key)?;
         let role = self.role(rsc, true);
-        if (role == Role::Stopped && task == "stop") || (role == Role::Unpromoted && task == "demote")
+        if (role == Role::Stopped && task == "stop")
+            || (role == Role::Unpromoted && task == "demote")
         {
             return None;
         }
@@ -109,8 +110,7 @@ impl Sched {
         let reason = format!("colocation with {}", self.rscs[own].id);
         for colocation in self.rscs[rsc].with_this.clone() {
             let c = &self.colocations[colocation];
-            if c.score < crate::score::INFINITY
-                || (is_promote && c.primary_role != Role::Promoted)
+            if c.score < crate::score::INFINITY || (is_promote && c.primary_role != Role::Promoted)
             {
                 continue;
             }

@@ -318,7 +318,8 @@ impl Sched {
             && !force
         {
             let score = self.rscs[rsc].allowed.get(wanted).map_or(0, |entry| entry.score);
-            if score < 0 || (!self.available(wanted, Some(score), false) && !self.is_guest(wanted)) {
+            if score < 0 || (!self.available(wanted, Some(score), false) && !self.is_guest(wanted))
+            {
                 node = None;
                 if stop_if_fail {
                     self.rscs[rsc].next_role = Role::Stopped;

@@ -120,7 +120,8 @@ pub(crate) fn record_op(state: &mut Element, node: &str, record: &Record<'_>) {
         .map(EcoString::from);
     let id = known.clone().unwrap_or_else(|| record.config_id.into());
     if known.is_none() {
-        let mut new = Element::new("lrm_resource").with("id", id.clone()).with("class", record.class);
+        let mut new =
+            Element::new("lrm_resource").with("id", id.clone()).with("class", record.class);
         if let Some(provider) = record.provider {
             new.set("provider", provider);
         }

@@ -46,10 +46,8 @@ impl Sched {
         let rsc_width = width(&|c| c.rsc.len() + 2);
         let detail_width = width(&|c| c.details.len());
         for c in changes {
-            let mut text = format!(
-                "{:<10} {:<rsc_width$}  ( {:>detail_width$} )",
-                c.verb, c.rsc, c.details
-            );
+            let mut text =
+                format!("{:<10} {:<rsc_width$}  ( {:>detail_width$} )", c.verb, c.rsc, c.details);
             if !c.reason.is_empty() {
                 text.push_str("  ");
                 text.push_str(&c.reason);
@@ -69,7 +67,8 @@ impl Sched {
             }
             Variant::Bundle => {
                 for replica in self.rscs[rsc].bundle.replicas.clone() {
-                    let parts = [replica.ip, Some(replica.container), replica.remote, replica.child];
+                    let parts =
+                        [replica.ip, Some(replica.container), replica.remote, replica.child];
                     for part in parts.into_iter().flatten() {
                         self.summarize(part, out);
                     }
@@ -170,8 +169,8 @@ impl Sched {
         out: &mut Vec<Change>,
     ) {
         let r = &self.rscs[rsc];
-        let stopping = stop.is_some()
-            && (r.next_role == Role::Stopped || self.is_off(start, flag::RUNNABLE));
+        let stopping =
+            stop.is_some() && (r.next_role == Role::Stopped || self.is_off(start, flag::RUNNABLE));
         if stopping {
             for node in &r.active {
                 let stop = self.task_on(rsc, "stop", Some(*node));
@@ -226,7 +225,11 @@ impl Sched {
                 }
             }
             (Some(from), None) => {
-                if need_role { format!("{old} {}", name(from)) } else { name(from).to_owned() }
+                if need_role {
+                    format!("{old} {}", name(from))
+                } else {
+                    name(from).to_owned()
+                }
             }
             (Some(from), Some(to)) => {
                 let same_host = from == to;

@@ -124,7 +124,8 @@ impl Sched {
     pub(crate) fn create_bundle(&mut self, bundle: RscIx) {
         let replicas = self.rscs[bundle].bundle.replicas.clone();
         for replica in &replicas {
-            for part in [replica.ip, Some(replica.container), replica.remote].into_iter().flatten() {
+            for part in [replica.ip, Some(replica.container), replica.remote].into_iter().flatten()
+            {
                 self.create_actions(part);
             }
         }

@@ -110,13 +110,7 @@ impl Sched {
         }
     }
 
-    fn agent_changed(
-        &mut self,
-        rsc: RscIx,
-        node: NodeIx,
-        history: &Element,
-        active: bool,
-    ) -> bool {
+    fn agent_changed(&mut self, rsc: RscIx, node: NodeIx, history: &Element, active: bool) -> bool {
         let mut changed = false;
         for name in ["type", "class", "provider"] {
             let now = self.rscs[rsc].xml.get(name);
@@ -141,9 +135,8 @@ impl Sched {
             }
             return true;
         }
-        let forced = op
-            .id()
-            .is_some_and(|id| self.force_reschedule.contains(&(node, EcoString::from(id))));
+        let forced =
+            op.id().is_some_and(|id| self.force_reschedule.contains(&(node, EcoString::from(id))));
         let digests = self.compare_digests(rsc, node, op);
         let change = if forced { Change::Restart } else { digests.change };
         if self.sanitized

@@ -29,13 +29,7 @@ struct Facts {
 const TASKS: [&str; 4] = ["start", "stop", "promote", "demote"];
 
 impl Sched {
-    fn notify_pseudo(
-        &mut self,
-        rsc: RscIx,
-        base: ActIx,
-        task: &str,
-        kind: &str,
-    ) -> ActIx {
+    fn notify_pseudo(&mut self, rsc: RscIx, base: ActIx, task: &str, kind: &str) -> ActIx {
         let base_task = self.actions[base].task.clone();
         let optional = self.actions[base].is(flag::OPTIONAL);
         let key = notify_key(&self.rscs[rsc].id, kind, &base_task);
@@ -350,7 +344,8 @@ impl Sched {
                 return;
             }
         }
-        let starting = task == "start" && start.is_some_and(|s| self.actions[s].not(flag::OPTIONAL));
+        let starting =
+            task == "start" && start.is_some_and(|s| self.actions[s].not(flag::OPTIONAL));
         let starts_in_set = start.is_some_and(|s| self.actions[s].not(flag::OPTIONAL));
         let _ = starting;
         if !starts_in_set {
@@ -374,7 +369,8 @@ impl Sched {
             return;
         }
         let kind = self.actions[pseudo].meta.get("notify_type").cloned().unwrap_or_default();
-        let operation = self.actions[pseudo].meta.get("notify_operation").cloned().unwrap_or_default();
+        let operation =
+            self.actions[pseudo].meta.get("notify_operation").cloned().unwrap_or_default();
         let key = notify_key(&self.rscs[leaf].id, &kind, &operation);
         let optional = self.actions[pseudo].is(flag::OPTIONAL);
         let task = self.actions[pseudo].task.clone();

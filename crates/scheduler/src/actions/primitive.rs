@@ -27,7 +27,14 @@ fn next_step(from: Role, to: Role) -> Role {
 
 impl Sched {
     /// Does what leads from one role to the next; false if nothing does.
-    fn step(&mut self, rsc: RscIx, from: Role, to: Role, node: Option<NodeIx>, optional: bool) -> bool {
+    fn step(
+        &mut self,
+        rsc: RscIx,
+        from: Role,
+        to: Role,
+        node: Option<NodeIx>,
+        optional: bool,
+    ) -> bool {
         match (from, to) {
             (Role::Unknown | Role::Started | Role::Unpromoted, Role::Stopped) => {
                 self.step_stop(rsc, optional);
@@ -137,7 +144,8 @@ impl Sched {
             let stop = self.stop_action(rsc, node, false);
             self.actions[stop].flags |= flag::MIGRATION_ABORT;
         }
-        let (mut need_stop, mut need_promote, mut moving, mut migrate) = (false, false, false, false);
+        let (mut need_stop, mut need_promote, mut moving, mut migrate) =
+            (false, false, false, false);
         if current.is_some()
             && assigned.is_some()
             && current != assigned

@@ -121,9 +121,7 @@ impl Sched {
     fn guest_will_stop(&self, node: NodeIx, launcher: RscIx) -> bool {
         let n = &self.nodes[node];
         let l = &self.rscs[launcher];
-        let moving = l
-            .assigned
-            .is_some_and(|placed| !l.active.contains(&placed.node));
+        let moving = l.assigned.is_some_and(|placed| !l.active.contains(&placed.node));
         n.remote_reset || n.unclean || l.failed || l.next_role == Role::Stopped || moving
     }
 
@@ -132,16 +130,13 @@ impl Sched {
         let top = if self.rscs[uber].variant == Variant::Clone { uber } else { rsc };
         let r = &self.rscs[rsc];
         if self.is_remote_kind(node) {
-            let guest_on_guest = self.is_guest(node)
-                && r.launched.iter().any(|l| self.rscs[*l].is_connection);
+            let guest_on_guest =
+                self.is_guest(node) && r.launched.iter().any(|l| self.rscs[*l].is_connection);
             if r.fence_device || guest_on_guest || r.is_connection {
                 return false;
             }
         }
-        if (r.launcher.is_some() && !r.is_connection)
-            || r.removed
-            || r.probed.get(node).is_some()
-        {
+        if (r.launcher.is_some() && !r.is_connection) || r.removed || r.probed.get(node).is_some() {
             return false;
         }
         let entry = r.allowed.get(node).copied();

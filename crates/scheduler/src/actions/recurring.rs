@@ -25,8 +25,18 @@ impl Sched {
         if interval == 0
             || matches!(
                 name,
-                "stop" | "start" | "promote" | "demote" | "migrate_to" | "migrate_from"
-                    | "cancel" | "delete" | "notify" | "reload" | "reload-agent" | "meta-data"
+                "stop"
+                    | "start"
+                    | "promote"
+                    | "demote"
+                    | "migrate_to"
+                    | "migrate_from"
+                    | "cancel"
+                    | "delete"
+                    | "notify"
+                    | "reload"
+                    | "reload-agent"
+                    | "meta-data"
             )
         {
             return None;
@@ -77,13 +87,7 @@ impl Sched {
         }
     }
 
-    fn keep_optional(
-        &self,
-        rsc: RscIx,
-        node: Option<NodeIx>,
-        key: &str,
-        start: ActIx,
-    ) -> bool {
+    fn keep_optional(&self, rsc: RscIx, node: Option<NodeIx>, key: &str, start: ActIx) -> bool {
         let Some(node) = node else { return false };
         if self.actions[start].not(flag::OPTIONAL) {
             return false;
@@ -98,18 +102,13 @@ impl Sched {
             .iter()
             .copied()
             .filter(|a| {
-                self.actions[*a].node == Some(node) && self.actions[*a].key.eq_ignore_ascii_case(key)
+                self.actions[*a].node == Some(node)
+                    && self.actions[*a].key.eq_ignore_ascii_case(key)
             })
             .collect()
     }
 
-    fn recurring_active(
-        &mut self,
-        rsc: RscIx,
-        start: ActIx,
-        node: Option<NodeIx>,
-        op: &Recurring,
-    ) {
+    fn recurring_active(&mut self, rsc: RscIx, start: ActIx, node: Option<NodeIx>, op: &Recurring) {
         let next_role = self.rscs[rsc].next_role;
         let optional = self.keep_optional(rsc, node, &op.key, start);
         let role_fits = match op.role {
@@ -173,11 +172,7 @@ impl Sched {
                     let cancel = self.cancel_action(rsc, &op.name, op.interval, node);
                     if matches!(next_role, Role::Started | Role::Unpromoted) {
                         let start = End::key(rsc, op_key(&self.rscs[rsc].id, "start", 0));
-                        self.order(
-                            End { action: Some(cancel), ..End::default() },
-                            start,
-                            rel::UFB,
-                        );
+                        self.order(End { action: Some(cancel), ..End::default() }, start, rel::UFB);
                     }
                 }
                 continue;

@@ -100,7 +100,11 @@ impl Sched {
 
     fn connection_start_first(&mut self, connection: RscIx, ix: ActIx, flags: u32) {
         let start = End::key(connection, op_key(&self.rscs[connection].id, "start", 0));
-        self.order(start, End { action: Some(ix), ..End::default() }, flags | rel::UFB | rel::ORDERED);
+        self.order(
+            start,
+            End { action: Some(ix), ..End::default() },
+            flags | rel::UFB | rel::ORDERED,
+        );
     }
 
     fn connection_stop_last(&mut self, connection: RscIx, ix: ActIx, flags: u32) {

@@ -15,7 +15,8 @@ impl Sched {
             None if action.not(flag::PSEUDO) => Some("<none>"),
             None => None,
         };
-        let prefix = if action.cancel_task.is_some() && action.task == "cancel" { "Cancel " } else { "" };
+        let prefix =
+            if action.cancel_task.is_some() && action.task == "cancel" { "Cancel " } else { "" };
         let history = action.rsc.and_then(|r| self.rscs[r].history_id.as_ref());
         let mut name = if let Some(history) = history {
             let key = if matches!(action.task.as_str(), "notify" | "notified") {
@@ -68,10 +69,8 @@ impl Sched {
                 ("dashed", "red")
             };
             let name = self.dot_name(*ix, verbose);
-            let _ = writeln!(
-                out,
-                "\"{name}\" [ style={style} color=\"{color}\" fontcolor=\"{font}\"]"
-            );
+            let _ =
+                writeln!(out, "\"{name}\" [ style={style} color=\"{color}\" fontcolor=\"{font}\"]");
             self.actions[*ix].flags |= flag::DOT_SHOWN | flag::ADDED;
         }
         for ix in &all {

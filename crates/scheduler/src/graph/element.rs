@@ -14,7 +14,8 @@ impl Sched {
     pub(crate) fn history_key(&self, ix: ActIx) -> Option<EcoString> {
         let action = &self.actions[ix];
         let name = self.rscs[action.rsc?].history_id.as_ref()?;
-        let interval = self.action_meta_int(ix, "interval").unwrap_or(0).clamp(0, i64::from(u32::MAX));
+        let interval =
+            self.action_meta_int(ix, "interval").unwrap_or(0).clamp(0, i64::from(u32::MAX));
         let interval = interval as u32;
         Some(if action.task == "notify" || action.task == "notified" {
             let field = |name: &str| action.meta.get(name).map_or("", |v| v.as_str());

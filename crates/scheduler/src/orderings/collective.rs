@@ -18,9 +18,7 @@ impl Sched {
         let (Some(a), Some(b)) = (self.actions[first].rsc, self.actions[then].rsc) else {
             return false;
         };
-        if a == b
-            || self.rscs[a].variant < Variant::Clone
-            || self.rscs[b].variant < Variant::Clone
+        if a == b || self.rscs[a].variant < Variant::Clone || self.rscs[b].variant < Variant::Clone
         {
             return false;
         }
@@ -129,8 +127,7 @@ impl Sched {
             else {
                 continue;
             };
-            let Some(b) = self.instance_action(then, then_instance, &then_task, None, false)
-            else {
+            let Some(b) = self.instance_action(then, then_instance, &then_task, None, false) else {
                 continue;
             };
             if self.relate(a, b, kind) {

@@ -99,7 +99,9 @@ impl Sched {
         let mut any_runnable = false;
         for instance in instances {
             let at = if self.is_primitive(*instance) { node } else { None };
-            let Some(action) = self.first_action(*instance, None, Some(&task), at) else { continue };
+            let Some(action) = self.first_action(*instance, None, Some(&task), at) else {
+                continue;
+            };
             let seen = self.flags_seen(action, node);
             if flags & flag::OPTIONAL != 0 && seen & flag::OPTIONAL == 0 {
                 flags &= !flag::OPTIONAL;

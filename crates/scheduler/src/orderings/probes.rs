@@ -118,9 +118,7 @@ impl Sched {
         if !is_stop {
             return;
         }
-        if self.rscs[first].launcher.is_some()
-            && self.rscs[first].launcher == ordering.then.rsc
-        {
+        if self.rscs[first].launcher.is_some() && self.rscs[first].launcher == ordering.then.rsc {
             return;
         }
         let monitor = op_key(&self.rscs[first].id, "monitor", 0);
@@ -132,8 +130,7 @@ impl Sched {
         let flags = if exact.contains(&ordering.flags) {
             ordering.flags
         } else {
-            rel::ORDERED
-                | (ordering.flags & (rel::IF_FIRST_UNMIGRATABLE | rel::IF_ON_SAME_NODE))
+            rel::ORDERED | (ordering.flags & (rel::IF_FIRST_UNMIGRATABLE | rel::IF_ON_SAME_NODE))
         };
         let thens = match (ordering.then.action, ordering.then.rsc, &ordering.then.key) {
             (Some(action), ..) => vec![action],

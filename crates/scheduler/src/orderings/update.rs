@@ -145,7 +145,15 @@ impl Sched {
         let required = first_flags & flag::OPTIONAL == 0;
         if flags & rel::FIT != 0 {
             if let Some(rsc) = then_rsc {
-                changed |= self.update_pair(rsc, first, then, node, first_flags & flag::OPTIONAL, flag::OPTIONAL, rel::FIT);
+                changed |= self.update_pair(
+                    rsc,
+                    first,
+                    then,
+                    node,
+                    first_flags & flag::OPTIONAL,
+                    flag::OPTIONAL,
+                    rel::FIT,
+                );
             } else if required && self.actions[then].is(flag::OPTIONAL) {
                 self.actions[then].flags &= !flag::OPTIONAL;
                 changed |= THEN;
@@ -155,11 +163,27 @@ impl Sched {
             && let Some(rsc) = then_rsc
         {
             let filter = flag::OPTIONAL | flag::RUNNABLE;
-            changed |= self.update_pair(rsc, first, then, node, first_flags, filter, rel::INTERMEDIATE_STOP);
+            changed |= self.update_pair(
+                rsc,
+                first,
+                then,
+                node,
+                first_flags,
+                filter,
+                rel::INTERMEDIATE_STOP,
+            );
         }
         if flags & rel::TIF != 0 {
             if let Some(rsc) = first_rsc {
-                changed |= self.update_pair(rsc, first, then, self.actions[first].node, first_flags, flag::OPTIONAL, rel::TIF);
+                changed |= self.update_pair(
+                    rsc,
+                    first,
+                    then,
+                    self.actions[first].node,
+                    first_flags,
+                    flag::OPTIONAL,
+                    rel::TIF,
+                );
             } else if required && self.actions[first].is(flag::RUNNABLE) {
                 self.actions[first].flags &= !flag::RUNNABLE;
                 changed |= FIRST;
@@ -168,11 +192,27 @@ impl Sched {
         if flags & rel::PROMOTED_TIF != 0
             && let Some(rsc) = then_rsc
         {
-            changed |= self.update_pair(rsc, first, then, node, first_flags & flag::OPTIONAL, flag::OPTIONAL, rel::PROMOTED_TIF);
+            changed |= self.update_pair(
+                rsc,
+                first,
+                then,
+                node,
+                first_flags & flag::OPTIONAL,
+                flag::OPTIONAL,
+                rel::PROMOTED_TIF,
+            );
         }
         if flags & rel::MIN_RUNNABLE != 0 {
             if let Some(rsc) = then_rsc {
-                changed |= self.update_pair(rsc, first, then, node, first_flags, flag::RUNNABLE, rel::MIN_RUNNABLE);
+                changed |= self.update_pair(
+                    rsc,
+                    first,
+                    then,
+                    node,
+                    first_flags,
+                    flag::RUNNABLE,
+                    rel::MIN_RUNNABLE,
+                );
             } else if first_flags & flag::RUNNABLE != 0 {
                 let action = &mut self.actions[then];
                 action.runnable_before += 1;
@@ -191,12 +231,14 @@ impl Sched {
             if first_flags & flag::RUNNABLE == 0 && active {
                 self.actions[then].before[at].flags = rel::NONE;
             } else {
-                changed |= self.update_pair(rsc, first, then, node, first_flags, flag::RUNNABLE, rel::UFB);
+                changed |=
+                    self.update_pair(rsc, first, then, node, first_flags, flag::RUNNABLE, rel::UFB);
             }
         }
         if flags & rel::UFB != 0 {
             if let Some(rsc) = then_rsc {
-                changed |= self.update_pair(rsc, first, then, node, first_flags, flag::RUNNABLE, rel::UFB);
+                changed |=
+                    self.update_pair(rsc, first, then, node, first_flags, flag::RUNNABLE, rel::UFB);
             } else if first_flags & flag::RUNNABLE == 0 && self.actions[then].is(flag::RUNNABLE) {
                 self.actions[then].flags &= !flag::RUNNABLE;
                 changed |= THEN;
@@ -236,9 +278,9 @@ impl Sched {
         }
         let blocked_stop = self.actions[first].task == "stop"
             && self.actions[first].not(flag::RUNNABLE)
-            && self.actions[first].rsc.is_some_and(|r| {
-                !self.rscs[r].managed && self.rscs[r].blocked
-            });
+            && self.actions[first]
+                .rsc
+                .is_some_and(|r| !self.rscs[r].managed && self.rscs[r].blocked);
         if flags & (rel::FIT | rel::TIF | rel::INTERMEDIATE_STOP) != 0
             && blocked_stop
             && self.actions[then].is(flag::RUNNABLE)
@@ -267,7 +309,8 @@ impl Sched {
                 let task = self.actions[then].task.clone();
                 for member in self.rscs[rsc].children.clone() {
                     if let Some(action) = self.first_action(member, None, Some(&task), node) {
-                        changed |= self.update_pair(member, first, action, node, flags, filter, kind);
+                        changed |=
+                            self.update_pair(member, first, action, node, flags, filter, kind);
                     }
                 }
                 changed

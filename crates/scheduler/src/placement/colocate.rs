@@ -288,7 +288,11 @@ impl Sched {
             return Affects::Nothing;
         }
         let role_rsc = |rsc: RscIx| {
-            if self.rscs[rsc].replica_container { self.child_of_container(rsc).unwrap_or(rsc) } else { rsc }
+            if self.rscs[rsc].replica_container {
+                self.child_of_container(rsc).unwrap_or(rsc)
+            } else {
+                rsc
+            }
         };
         let dependent_rsc = role_rsc(dependent);
         let primary_rsc = role_rsc(primary);

@@ -163,8 +163,7 @@ impl Sched {
             return false;
         }
         let tree = self.tree(instance);
-        let saved: Vec<NodeTable> =
-            tree.iter().map(|r| self.rscs[*r].allowed.clone()).collect();
+        let saved: Vec<NodeTable> = tree.iter().map(|r| self.rscs[*r].allowed.clone()).collect();
         let saved_counts = self.rscs[collective].allowed.clone();
         let mut reserved = 0;
         let mut kept = false;
@@ -241,9 +240,7 @@ impl Sched {
         failed(a)
             .cmp(&failed(b))
             .then_with(|| self.colocated_score(b, node_b).cmp(&self.colocated_score(a, node_a)))
-            .then_with(|| {
-                instance_number(&self.rscs[a].id).cmp(&instance_number(&self.rscs[b].id))
-            })
+            .then_with(|| instance_number(&self.rscs[a].id).cmp(&instance_number(&self.rscs[b].id)))
     }
 
     /// What colocated resources think of an instance's node.
@@ -264,7 +261,14 @@ impl Sched {
             let colocation = &self.colocations[ix];
             let (dependent, factor) = (colocation.dependent, factor(colocation.score));
             let mode = Mode { nonnegative: true, ..Mode::default() };
-            self.add_colocated(dependent, Some(&mut nodes), Some(ix), factor, mode, &mut Vec::new());
+            self.add_colocated(
+                dependent,
+                Some(&mut nodes),
+                Some(ix),
+                factor,
+                mode,
+                &mut Vec::new(),
+            );
         }
         nodes.get(node).map_or(0, |entry| score::add(entry.score, 0))
     }

@@ -91,7 +91,8 @@ impl Sched {
 
     fn apply_this_with(&mut self, ix: ColIx, rsc: RscIx) {
         let colocation = &self.colocations[ix];
-        let (primary, score, role) = (colocation.primary, colocation.score, colocation.dependent_role);
+        let (primary, score, role) =
+            (colocation.primary, colocation.score, colocation.dependent_role);
         let archive = (role >= Role::Promoted || (score < 0 && score > -INFINITY))
             .then(|| self.rscs[rsc].allowed.clone());
         if self.rscs[primary].unassigned {

@@ -53,11 +53,9 @@ impl Sched {
         if !self.promotion_score_applies(rsc, node) {
             return (0, true);
         }
-        let value = self
-            .promotion_attr(rsc, node, self.history_name(rsc))
-            .or_else(|| {
-                (!r.unique).then(|| self.promotion_attr(rsc, node, base_id(&r.id))).flatten()
-            });
+        let value = self.promotion_attr(rsc, node, self.history_name(rsc)).or_else(|| {
+            (!r.unique).then(|| self.promotion_attr(rsc, node, base_id(&r.id))).flatten()
+        });
         match value {
             Some(value) => (value, false),
             None => (0, true),
@@ -68,8 +66,12 @@ impl Sched {
         let r = &self.rscs[rsc];
         let target = r.meta.get("container-attribute-target");
         let assigned = !r.unassigned;
-        let value =
-            self.node_attr(node, &eco_format!("master-{name}"), target.map(|t| t.as_str()), assigned)?;
+        let value = self.node_attr(
+            node,
+            &eco_format!("master-{name}"),
+            target.map(|t| t.as_str()),
+            assigned,
+        )?;
         Some(score::parse(value, self.options.health).unwrap_or(0))
     }
 

@@ -124,7 +124,8 @@ impl Engine<'_> {
     fn fire(&mut self, action: &Element) -> bool {
         match action.name() {
             "pseudo_event" => {
-                let mut text = format!("Pseudo action:   {}", action.get("operation_key").unwrap_or(""));
+                let mut text =
+                    format!("Pseudo action:   {}", action.get("operation_key").unwrap_or(""));
                 if let Some(node) = action.get("on_node") {
                     text.push_str(&format!(" on {node}"));
                 }
@@ -161,7 +162,8 @@ impl Engine<'_> {
             .and_then(|a| a.get("CRM_meta_stonith_action"))
             .unwrap_or("")
             .to_owned();
-        let (name, id) = (action.get("on_node").unwrap_or("").to_owned(), action.get("on_node_uuid"));
+        let (name, id) =
+            (action.get("on_node").unwrap_or("").to_owned(), action.get("on_node_uuid"));
         self.say(format!("Fencing {name} ({op})"));
         if op == "on" {
             return;
@@ -196,7 +198,8 @@ impl Engine<'_> {
             spec.task.eq_ignore_ascii_case(&task)
                 && spec.interval == interval
                 && spec.node.eq_ignore_ascii_case(&node)
-                && (spec.rsc.eq_ignore_ascii_case(&rsc) || spec.rsc.eq_ignore_ascii_case(&config_id))
+                && (spec.rsc.eq_ignore_ascii_case(&rsc)
+                    || spec.rsc.eq_ignore_ascii_case(&config_id))
         });
         if let Some(spec) = spec {
             rc = spec.rc;
@@ -204,7 +207,11 @@ impl Engine<'_> {
             self.say(format!("Pretending action {id} failed with rc={rc}"));
         }
         let failed = rc != target_rc;
-        let id = if action.has("router_node") { Some(node.as_str()) } else { action.get("on_node_uuid") };
+        let id = if action.has("router_node") {
+            Some(node.as_str())
+        } else {
+            action.get("on_node_uuid")
+        };
         let mut params = Attrs::new();
         for (name, value) in attributes.into_iter().flat_map(Element::attrs) {
             params.insert(name.into(), value.into());

@@ -202,7 +202,8 @@ fn inject_op(cib: &mut Arc<Element>, spec: &OpSpec, sched: &Sched, now: i64) -> 
     let Some(node) = sched.node_by_name(&spec.node) else {
         return vec![format!("Node {} does not exist", spec.node)];
     };
-    let Some(rsc) = sched.find_resource(&spec.rsc).or_else(|| sched.constraint_rsc(&spec.rsc)) else {
+    let Some(rsc) = sched.find_resource(&spec.rsc).or_else(|| sched.constraint_rsc(&spec.rsc))
+    else {
         return vec![format!("Resource {} does not exist", spec.rsc)];
     };
     let (class, provider, kind) = sched.agent(rsc);
