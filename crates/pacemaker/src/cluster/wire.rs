@@ -229,7 +229,7 @@ mod tests {
 
     #[test]
     fn names_come_from_the_list_but_never_from_addresses() {
-        let text = |text: &str| Value::String(text.to_owned());
+        let text = |text: &str| Value::Str(text.to_owned());
         let entries: BTreeMap<String, Value> = [
             ("nodelist.node.0.nodeid", Value::U32(1)),
             ("nodelist.node.0.name", text("a")),
