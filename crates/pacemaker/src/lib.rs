@@ -16,7 +16,7 @@ use base::Applet;
 /// The commands this crate contributes to the `quorate` executable.
 pub fn applets() -> Vec<Applet> {
     let daemon = |name, run| Applet { name, dir: "lib/pacemaker", run };
-    vec![
+    let mut applets = vec![
         daemon("pacemaker-based", based::shell::main),
         daemon("cib", based::shell::main),
         daemon("pacemaker-attrd", attrd::shell::main),
@@ -25,5 +25,7 @@ pub fn applets() -> Vec<Applet> {
         daemon("crmd", controld::shell::main),
         daemon("pacemaker-execd", execd::shell::main),
         Applet { name: "pacemakerd", dir: "sbin", run: pacemakerd::shell::main },
-    ]
+    ];
+    applets.extend(agents::builtin::applets());
+    applets
 }
