@@ -89,7 +89,11 @@ fn running(pidfile: &Path) -> Option<Pid> {
     let pid: i32 = fs::read_to_string(pidfile).ok()?.trim().parse().ok()?;
     // A number may belong to somebody else by now.
     let words = fs::read(format!("/proc/{pid}/cmdline")).ok()?;
-    words.split(|byte| *byte == 0).any(|word| word == b"serve").then(|| Pid::from_raw(pid)).flatten()
+    words
+        .split(|byte| *byte == 0)
+        .any(|word| word == b"serve")
+        .then(|| Pid::from_raw(pid))
+        .flatten()
 }
 
 fn monitor(port: u16, pidfile: &Path) -> i32 {
@@ -118,12 +122,7 @@ fn start(args: &[String], port: u16, pidfile: &Path) -> i32 {
     let _ = fs::remove_file(pidfile);
     let name = args.first().map_or("Web", String::as_str);
     let mut server = Command::new("/proc/self/exe");
-    server
-        .arg0(name)
-        .arg("serve")
-        .stdin(Stdio::null())
-        .stdout(Stdio::null())
-        .stderr(Stdio::null());
+    server.arg0(name).arg("serve").stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
     crate::start::with_default_signals(&mut server);
     crate::start::in_own_session(&mut server);
     let mut child = match server.spawn() {
