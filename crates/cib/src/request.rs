@@ -176,8 +176,7 @@ fn change(cib: &Arc<Element>, op: Op, request: &Request<'_>) -> Outcome {
     }
     // 2.1.5 overlooks objects appended whole when it looks for changes of the configuration.
     let counts = configuration && !effect.appended;
-    let counters_given =
-        request.counters_given || op == Op::Patch || request.has(call::INHIBIT_BCAST);
+    let counters_given = request.counters_given || request.has(call::INHIBIT_BCAST);
     if !counters_given {
         raise_counters(&mut new, counts);
     }

@@ -3,6 +3,9 @@ use super::*;
 /// The document and the expected versions are what 2.1.5's `cibadmin` did on a file.
 const DOC: &str = r#"<cib crm_feature_set="3.16.1" validate-with="pacemaker-3.9" epoch="5" num_updates="3" admin_epoch="0"><configuration><crm_config/><nodes><node id="1" uname="n1"/><node id="2" uname="n2"/></nodes><resources><primitive id="A" class="ocf" provider="heartbeat" type="Dummy"/></resources><constraints/></configuration><status/></cib>"#;
 
+/// As `crm_diff --no-version` makes them and crmsh sends them.
+const PATCH: &str = "<diff format='2'><change operation='create' path='/cib/configuration/nodes' position='0'><node id='7' uname='n7'/></change></diff>";
+
 fn doc() -> Arc<Element> {
     Arc::new(xml::parse(DOC).unwrap())
 }
@@ -32,6 +35,16 @@ fn counters_rise_as_in_2_1_5() {
     let newer = DOC.replace("epoch=\"5\"", "epoch=\"7\"");
     let older = DOC.replace("num_updates=\"3\"", "num_updates=\"2\"");
     let same = "OK (0)";
+    let root = |epoch: u32| format!("<cib crm_feature_set='3.16.1' validate-with='pacemaker-3.9' epoch='{epoch}' num_updates='3' admin_epoch='0'/>");
+    let patch_to_nine = PATCH.replace(
+        "<change ",
+        &format!(
+            "<version><source admin_epoch='0' epoch='5' num_updates='3'/><target admin_epoch='0' \
+             epoch='9' num_updates='3'/></version><change operation='modify' path='/cib'>\
+             <change-result>{}</change-result></change><change ",
+            root(9)
+        ),
+    );
     for (op, section, options, input, expected) in [
         (Op::Modify, "", 0, Some("<node id='1' uname='n1'/>"), same),
         (Op::Modify, "", 0, Some("<node id='1' uname='n9'/>"), "0.6.0"),
@@ -70,6 +83,8 @@ fn counters_rise_as_in_2_1_5() {
             "0.6.0",
         ),
         (Op::Upgrade, "", 0, None, "pcmk_err_schema_unchanged (-211)"),
+        (Op::Patch, "", 0, Some(PATCH), "0.6.0"),
+        (Op::Patch, "", 0, Some(patch_to_nine.as_str()), "0.10.0"),
     ] {
         let outcome = run(op, section, options, input);
         assert_eq!(version(&outcome), expected, "{op:?} {section} {input:?}");

@@ -79,11 +79,11 @@ impl Based {
             }
             _ if is_reply => self.deliver(message),
             _ if host.is_some() && !for_us => {}
-            _ => self.from_peer(ctx, op, from, &message, delegated),
+            _ => self.of_peer(ctx, op, from, &message, delegated),
         }
     }
 
-    fn from_peer(&mut self, ctx: Ctx<'_>, op: Op, from: &str, message: &Element, delegated: bool) {
+    fn of_peer(&mut self, ctx: Ctx<'_>, op: Op, from: &str, message: &Element, delegated: bool) {
         match op {
             _ if op == Op::Patch => {
                 let rc = self.patch(ctx, message, delegated);
