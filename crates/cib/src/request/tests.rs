@@ -35,7 +35,11 @@ fn counters_rise_as_in_2_1_5() {
     let newer = DOC.replace("epoch=\"5\"", "epoch=\"7\"");
     let older = DOC.replace("num_updates=\"3\"", "num_updates=\"2\"");
     let same = "OK (0)";
-    let root = |epoch: u32| format!("<cib crm_feature_set='3.16.1' validate-with='pacemaker-3.9' epoch='{epoch}' num_updates='3' admin_epoch='0'/>");
+    let root = |epoch: u32| {
+        format!(
+            "<cib crm_feature_set='3.16.1' validate-with='pacemaker-3.9' epoch='{epoch}' num_updates='3' admin_epoch='0'/>"
+        )
+    };
     let patch_to_nine = PATCH.replace(
         "<change ",
         &format!(
