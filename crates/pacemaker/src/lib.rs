@@ -8,6 +8,7 @@ pub mod daemon;
 pub mod execd;
 mod logging;
 pub mod pacemakerd;
+pub mod schedulerd;
 pub mod service;
 pub mod watchdog;
 
@@ -24,6 +25,8 @@ pub fn applets() -> Vec<Applet> {
         daemon("pacemaker-controld", controld::shell::main),
         daemon("crmd", controld::shell::main),
         daemon("pacemaker-execd", execd::shell::main),
+        daemon("pacemaker-schedulerd", schedulerd::shell::main),
+        daemon("pengine", schedulerd::shell::main),
         Applet { name: "pacemakerd", dir: "sbin", run: pacemakerd::shell::main },
     ];
     applets.extend(agents::builtin::applets());

@@ -1,7 +1,7 @@
 //! Digests of operation parameters: how a changed configuration is noticed.
 //! Source: `spec/scheduler-history.md` §10.
 
-use std::rc::Rc;
+use std::sync::Arc;
 
 use md5::{Digest, Md5};
 use xml::Element;
@@ -143,7 +143,7 @@ impl Sched {
         interval_ms: u32,
         history: Option<&Element>,
         want_secure: bool,
-    ) -> Rc<Digests> {
+    ) -> Arc<Digests> {
         let key = crate::text::op_key(&self.rscs[rsc].id, task, interval_ms);
         if let Some(known) = self.digest_cache.get(&(node, key.as_str().into())) {
             return known.clone();
@@ -178,7 +178,7 @@ impl Sched {
                 change = Change::Match;
             }
         }
-        let digests = Rc::new(Digests { change, all, secure, restart });
+        let digests = Arc::new(Digests { change, all, secure, restart });
         self.digest_cache.insert((node, key.into()), digests.clone());
         digests
     }
@@ -220,7 +220,7 @@ impl Sched {
         rsc: RscIx,
         node: NodeIx,
         history: &Element,
-    ) -> Rc<Digests> {
+    ) -> Arc<Digests> {
         let interval = crate::text::parse_interval_ms_attr(history);
         let task = history.get("operation").unwrap_or("");
         let task = match task {

@@ -68,6 +68,9 @@ pub struct Input {
 /// The highest feature set whose inputs are understood.
 pub const FEATURE_SET: &str = "3.20.5";
 
+/// The feature set that graphs for Pacemaker 2.1 claim.
+pub const FEATURE_SET_2_1: &str = "3.16.1";
+
 /// Reads a CIB: configuration and status, up to and including the state of every resource. This is
 /// what status displays need.
 pub fn status(cib: &Arc<Element>, input: Input) -> Sched {
@@ -157,8 +160,27 @@ pub struct PlanOptions {
 }
 
 /// Plans a transition: what has to be done to bring a cluster into the state it should be in.
+///
+/// Runs on a thread of its own, because what spreads along relations recurses as deep as the
+/// longest chain of them.
 pub fn schedule(cib: &Arc<Element>, options: PlanOptions) -> Plan {
+    let thread = std::thread::Builder::new().name("schedule".into()).stack_size(STACK);
+    std::thread::scope(|scope| {
+        let planned = thread.spawn_scoped(scope, || schedule_here(cib, options));
+        match planned.map(std::thread::ScopedJoinHandle::join) {
+            Ok(Ok(plan)) => plan,
+            Ok(Err(panic)) => std::panic::resume_unwind(panic),
+            Err(_) => schedule_here(cib, options),
+        }
+    })
+}
+
+/// Address space, not memory: only what is used costs.
+const STACK: usize = 1 << 30;
+
+fn schedule_here(cib: &Arc<Element>, options: PlanOptions) -> Plan {
     let mut sched = status(cib, options.input);
+    sched.compat_2_1 = options.compat_2_1;
     sched.place();
     let graph = sched.plan(options.transition_id, options.compat_2_1);
     let summary = std::mem::take(&mut sched.summary);

@@ -7,7 +7,6 @@
 
 use std::cell::RefCell;
 use std::collections::{BTreeMap, HashMap, HashSet};
-use std::rc::Rc;
 use std::sync::Arc;
 
 use ecow::EcoString;
@@ -348,6 +347,8 @@ pub struct Sched {
     /// The input is a file with sanitized parameters.
     pub sanitized: bool,
     pub show_scores: bool,
+    /// Graphs are for Pacemaker 2.1.
+    pub compat_2_1: bool,
     pub show_utilization: bool,
     pub quorate: bool,
     pub have_fencing: bool,
@@ -392,8 +393,8 @@ pub struct Sched {
     pub summary: Vec<crate::present::Line>,
     /// Lines of `crm_simulate -s` and `-U`.
     pub score_lines: Vec<String>,
-    pub params_cache: RefCell<HashMap<(RscIx, Option<NodeIx>), Rc<Attrs>>>,
-    pub digest_cache: HashMap<(NodeIx, EcoString), Rc<crate::digest::Digests>>,
+    pub params_cache: RefCell<HashMap<(RscIx, Option<NodeIx>), Arc<Attrs>>>,
+    pub digest_cache: HashMap<(NodeIx, EcoString), Arc<crate::digest::Digests>>,
     /// Histories by node name and resource id.
     pub history_index: HashMap<(EcoString, EcoString), Vec<Arc<Element>>>,
     pub rsc_defaults: Option<Arc<Element>>,

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use ecow::EcoString;
 use xml::Element;
 
-use crate::action::{OnFail, flag};
+use crate::action::OnFail;
 use crate::digest::Change;
 use crate::failcount::target_rc;
 use crate::history::cmp_ops_on;
@@ -716,11 +716,6 @@ impl Sched {
         {
             self.add_active(rsc, source, true);
         }
-    }
-
-    /// Keeps an action but makes it superfluous.
-    pub(crate) fn make_optional(&mut self, action: crate::ids::ActIx) {
-        self.actions[action].flags |= flag::OPTIONAL;
     }
 
     /// True for primitives.

@@ -1,7 +1,6 @@
 //! Unpacking one resource: template, meta attributes, and what each variant adds.
 //! Source: `spec/scheduler-unpack.md` §6.
 
-use std::rc::Rc;
 use std::sync::Arc;
 
 use ecow::{EcoString, eco_format};
@@ -21,8 +20,6 @@ pub(crate) struct Capabilities {
     pub unique: bool,
     /// May be promoted.
     pub promotable: bool,
-    /// Takes parameters.
-    pub params: bool,
 }
 
 pub(crate) fn capabilities(class: &str) -> Capabilities {
@@ -30,7 +27,6 @@ pub(crate) fn capabilities(class: &str) -> Capabilities {
     Capabilities {
         unique: is("ocf") || is("stonith"),
         promotable: is("ocf"),
-        params: is("ocf") || is("stonith"),
     }
 }
 
@@ -398,7 +394,7 @@ impl Sched {
     }
 
     /// Instance attributes of a resource, with the attributes of a node for rules.
-    pub(crate) fn params(&self, rsc: RscIx, node: Option<NodeIx>) -> Rc<Attrs> {
+    pub(crate) fn params(&self, rsc: RscIx, node: Option<NodeIx>) -> Arc<Attrs> {
         if let Some(known) = self.params_cache.borrow().get(&(rsc, node)) {
             return known.clone();
         }
@@ -414,7 +410,7 @@ impl Sched {
             unpack_blocks(&r.xml, "instance_attributes", None, &input, false, &mut found);
             at = r.parent;
         }
-        let found = Rc::new(found);
+        let found = Arc::new(found);
         self.params_cache.borrow_mut().insert((rsc, node), found.clone());
         found
     }
