@@ -24,10 +24,7 @@ pub(crate) struct Capabilities {
 
 pub(crate) fn capabilities(class: &str) -> Capabilities {
     let is = |word: &str| class.eq_ignore_ascii_case(word);
-    Capabilities {
-        unique: is("ocf") || is("stonith"),
-        promotable: is("ocf"),
-    }
+    Capabilities { unique: is("ocf") || is("stonith"), promotable: is("ocf") }
 }
 
 impl Sched {

@@ -160,8 +160,7 @@ impl Sched {
         let action = &self.actions[ix];
         let mut attrs = Attrs::new();
         let mut digits: Vec<(EcoString, EcoString)> = Vec::new();
-        let feature_set =
-            if self.compat_2_1 { crate::FEATURE_SET_2_1 } else { crate::FEATURE_SET };
+        let feature_set = if self.compat_2_1 { crate::FEATURE_SET_2_1 } else { crate::FEATURE_SET };
         attrs.insert("crm_feature_set".into(), feature_set.into());
         let mut add = |name: &EcoString, value: &EcoString| {
             if name.starts_with(|c: char| c.is_ascii_digit()) {
