@@ -67,7 +67,22 @@ fn connect_cib() -> Option<Live> {
     if let Err(error) = cib.notify("cib_refresh_notify", true) {
         base::debug!("No notifications of refreshes: {error}");
     }
+    if let Err(error) = cib.subscribe() {
+        base::debug!("No notifications of changes: {error}");
+    }
     Some(cib)
+}
+
+/// Ids of the nodes whose attributes a patch erased as a whole.
+fn erased_nodes(patch: &Element) -> Vec<String> {
+    patch
+        .children_named("change")
+        .filter(|change| change.get("operation") == Some("delete"))
+        .filter_map(|change| change.get("path"))
+        .filter(|path| path.ends_with(']') && !path.contains("/instance_attributes"))
+        .filter(|path| path.contains("/transient_attributes["))
+        .filter_map(crate::controld::diff::node_of)
+        .collect()
 }
 
 fn run() -> io::Result<CrmExit> {
@@ -257,6 +272,11 @@ impl Shell {
                     };
                     let (_, tag) = self.writes.swap_remove(at);
                     self.with_core(|core, ctx| core.written(ctx, tag, rc.wire()));
+                }
+                Ok(Some(cib::Event::Diff { rc, patch: Some(patch), .. })) if rc.is_ok() => {
+                    for node in erased_nodes(&patch) {
+                        self.with_core(|core, ctx| core.erased(ctx, &node));
+                    }
                 }
                 Ok(Some(cib::Event::Refresh { .. })) => self.with_core(Attrd::cib_refreshed),
                 Ok(Some(_)) => {}

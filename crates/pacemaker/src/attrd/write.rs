@@ -134,6 +134,29 @@ impl Attrd {
         }
     }
 
+    /// Somebody erased a node's attributes from the CIB. That is right when the node left; but when
+    /// only its controller died (the new DC cannot tell), its attributes are as true as before and
+    /// nobody else would write them again.
+    pub fn erased(&mut self, ctx: Ctx<'_>, node: &str) {
+        let leaving = |host: &str| {
+            self.attributes
+                .get("shutdown")
+                .and_then(|attribute| attribute.value(host))
+                .is_some_and(|value| !value.is_empty() && value != "0")
+        };
+        let host = ctx.peers.iter().find(|peer| peer.uuid() == node && peer.is_active());
+        let Some(host) = host.and_then(|peer| peer.name.clone()) else { return };
+        if leaving(&host) || !self.is_writer() {
+            return;
+        }
+        for attribute in self.attributes.values_mut() {
+            if !attribute.is_private && attribute.value(&host).is_some() {
+                attribute.changed = true;
+                attribute.timer.get_or_insert(ctx.now + WRITE_RETRY);
+            }
+        }
+    }
+
     /// The connection to the CIB is gone: nothing in flight will be answered.
     pub fn cib_lost(&mut self) {
         for attribute in self.attributes.values_mut() {

@@ -269,6 +269,8 @@ pub struct Controller {
     pub(super) exit_code: i32,
     pub(super) throttle_wanted: bool,
     fast_armed: bool,
+    /// The process is about to end: nothing more is done.
+    halted: bool,
     outputs: VecDeque<Output>,
 }
 
@@ -318,6 +320,7 @@ impl Controller {
             exit_code: 0,
             throttle_wanted: false,
             fast_armed: false,
+            halted: false,
             outputs: VecDeque::new(),
         }
     }
@@ -591,13 +594,14 @@ impl Controller {
     pub(super) fn exit_code_for(&mut self, code: i32) {
         let code = if self.flags.stay_down && code == 0 { 100 } else { code };
         let code = if self.flags.in_recovery && code == 0 { 1 } else { code };
+        self.halted = true;
         self.output(Output::Exit(code));
     }
 
     /// Runs until nothing is left to do without new input.
     pub(super) fn run(&mut self) {
         loop {
-            while let Some(step) = self.fsm.step() {
+            while let Some(step) = if self.halted { None } else { self.fsm.step() } {
                 match step {
                     Step::Took(event, change) => {
                         self.current = event;
@@ -608,7 +612,7 @@ impl Controller {
                     Step::Do(action) => self.execute(action),
                 }
             }
-            if !std::mem::take(&mut self.pass_wanted) {
+            if !std::mem::take(&mut self.pass_wanted) || self.halted {
                 break;
             }
             self.graph_pass();
@@ -623,10 +627,11 @@ impl Controller {
             self.fast_armed = false;
             return;
         }
-        let (Some(deadline), Some(wanted)) = (self.timers.dc, self.setup.n_configured) else {
-            return;
-        };
-        if self.fast_armed || !self.quorate || self.group.peers().n_active() < wanted {
+        let Some(deadline) = self.timers.dc else { return };
+        let wanted = self.setup.n_configured.unwrap_or(usize::MAX);
+        // Who has been part of this cluster before knows that its DC died a moment ago.
+        let complete = self.flags.join_ok || self.group.peers().n_active() >= wanted;
+        if self.fast_armed || !self.quorate || !complete {
             return;
         }
         self.fast_armed = true;

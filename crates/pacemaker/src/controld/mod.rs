@@ -18,8 +18,11 @@ mod join;
 pub mod key;
 mod lrm;
 pub mod metadata;
+mod option_list;
 pub mod options;
 mod routing;
 pub mod shell;
 mod status;
+#[cfg(test)]
+mod tests;
 pub mod throttle;

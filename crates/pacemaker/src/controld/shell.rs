@@ -66,6 +66,10 @@ struct Shell {
 
 /// `pacemaker-controld`.
 pub fn main(args: &[String]) -> i32 {
+    if args.get(1).is_some_and(|word| word == "metadata") {
+        print!("{}", super::option_list::document());
+        return CrmExit::Ok.code();
+    }
     if let Err(exit) = daemon::start("pacemaker-controld", args) {
         return exit;
     }

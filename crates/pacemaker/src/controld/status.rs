@@ -111,6 +111,8 @@ impl Controller {
                 let was_dc = self.dc_name.as_deref() == Some(name.as_str());
                 if was_dc && !peer.is_active() {
                     self.note(Priority::Notice, format!("Our peer on the DC ({name}) is dead"));
+                    // Having lost against a dead node says nothing about the next election.
+                    self.election.clear_dampening();
                     self.input(Input::Election, Cause::Callback, "peer_update_callback");
                     self.delete_transient_attributes(&name, cib_option::SCOPE_LOCAL);
                 } else if self.flags.the_dc || self.dc_name.is_none() || self.dc_is_leaving() {
