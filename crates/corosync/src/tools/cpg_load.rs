@@ -267,7 +267,8 @@ impl Load {
 
     /// Takes what was delivered, but not so long that sending stops.
     fn take(&mut self) -> Result<(), String> {
-        for _ in 0..BATCH {
+        // Each member sends a batch in the time we send ours.
+        for _ in 0..BATCH * (self.options.members + 1) {
             let Some(event) = self.cpg.dispatch().map_err(said("dispatch"))? else { break };
             match event {
                 Event::Deliver { node, message, .. } => self.deliver(node.0, &message),
