@@ -15,8 +15,10 @@ use rustix::event::{PollFd, PollFlags};
 use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
 use rustix::io::Errno;
 use rustix::net::{AddressFamily, RecvFlags, SendFlags, SocketFlags, SocketType, sockopt};
+use rustix::process::Pid;
 use rustix::time::Timespec;
 use std::io;
+use std::path::PathBuf;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
@@ -41,6 +43,8 @@ pub struct Client {
     flow_control_max: u32,
     /// Set once the connection was found broken; it never mends.
     broken: bool,
+    /// The connection's files: the server's to remove, ours if it died before.
+    files: Vec<PathBuf>,
 }
 
 fn error(errno: Errno) -> io::Error {
@@ -69,6 +73,13 @@ impl Client {
             uid: peer.uid.as_raw(),
             gid: peer.gid.as_raw(),
         };
+        let files = match answer.connection_type {
+            1 => [&answer.request, &answer.response, &answer.event]
+                .into_iter()
+                .flat_map(|base| Ring::files(path_of(base)))
+                .collect(),
+            _ => vec![path_of(&answer.request).to_owned()],
+        };
         let channels = match answer.connection_type {
             1 => Channels::Shm {
                 request: Ring::open(path_of(&answer.request), true)?,
@@ -90,6 +101,7 @@ impl Client {
             max_msg_size: answer.max_msg_size,
             flow_control_max: 1,
             broken: false,
+            files,
         })
     }
 
@@ -301,8 +313,38 @@ impl Client {
     }
 }
 
+impl Client {
+    /// Whether the server's process is gone for good. One that just closed the connection may be
+    /// on its way out, so this is asked a few times.
+    fn server_is_dead(&self) -> bool {
+        if self.is_connected() {
+            return false;
+        }
+        let pid = i32::try_from(self.server.pid).ok().and_then(Pid::from_raw);
+        (0..4).any(|attempt| {
+            if attempt > 0 {
+                std::thread::sleep(Duration::from_millis(10));
+            }
+            pid.is_some_and(|pid| rustix::process::test_kill_process(pid) == Err(Errno::SRCH))
+        })
+    }
+
+    /// Removes what a dead server left of this connection.
+    fn remove_files(&self) {
+        for file in &self.files {
+            let _ = std::fs::remove_file(file);
+        }
+        if let Some(dir) = self.files.first().and_then(|file| file.parent()) {
+            let _ = std::fs::remove_dir(dir);
+        }
+    }
+}
+
 impl Drop for Client {
     fn drop(&mut self) {
+        if self.server_is_dead() {
+            self.remove_files();
+        }
         let _ = rustix::net::shutdown(&self.stream, rustix::net::Shutdown::Both);
         if let Channels::Shm { request, response, event } = &self.channels {
             // libqb's clients do so, and servers only look for "2".

@@ -57,7 +57,8 @@ pub(crate) fn syslog(config: &Config, record: &Record<'_>, message: &str) -> Str
             push_body(&mut line, config, record, message);
             line
         }
-        Format::Pacemaker => format!("{}: {message}", record.priority.as_str()),
+        // The blank at the beginning is upstream's.
+        Format::Pacemaker => format!(" {}: {message}", record.priority.as_str()),
     }
 }
 

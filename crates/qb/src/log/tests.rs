@@ -54,7 +54,7 @@ fn lines_are_upstreams_to_the_byte() {
             [
                 "(leave) \tnotice: exiting\n",
                 "Nov 21 00:50:06.382 pacemaker01 pacemaker-based     [6844] (leave) \tnotice: exiting\n",
-                "notice: exiting",
+                " notice: exiting",
             ],
         ),
     ];

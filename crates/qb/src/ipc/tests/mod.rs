@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::time::Duration;
 
+mod dead;
 mod hostile;
 
 static COUNTER: AtomicU32 = AtomicU32::new(0);
