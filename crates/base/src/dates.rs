@@ -217,7 +217,7 @@ fn parse_clock(text: &str) -> Option<i64> {
         text.split(':').map(digits).collect::<Option<_>>()?
     } else {
         digits(text)?;
-        if text.len() % 2 != 0 {
+        if !text.len().is_multiple_of(2) {
             return None;
         }
         (0..text.len() / 2).map(|i| digits(&text[2 * i..2 * i + 2])).collect::<Option<_>>()?

@@ -1,4 +1,4 @@
-//! Clients of corosync's services: [`cpg`], [`cmap`], [`cfg`], [`quorum`] and [`votequorum`].
+//! Clients of corosync's services: [`cpg`], [`cmap`], [`mod@cfg`], [`quorum`] and [`votequorum`].
 //!
 //! Each client is one connection with synchronous calls (short: the engine answers at once) and a
 //! stream of events. A daemon adds `client.fd()` to its loop and, when it is readable, calls

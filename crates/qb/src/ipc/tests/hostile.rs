@@ -97,7 +97,7 @@ fn raw_connection(name: &str) -> (OwnedFd, Vec<PathBuf>) {
     let answer = ConnectResponse::parse(&receive_answer(&stream).unwrap()).unwrap();
     let files = [&answer.request, &answer.response, &answer.event]
         .into_iter()
-        .flat_map(|base| crate::ipc::ring::Ring::files(address::path_of(base)))
+        .flat_map(|base| ring::Ring::files(address::path_of(base)))
         .collect();
     (stream, files)
 }
