@@ -295,7 +295,11 @@ impl Sched {
         if r.orig_role == Role::Stopped
             && let Some(rc) = self.masked_failure(rsc, None)
         {
-            let _ = write!(out, " ({}) ", exit_text(rc));
+            let text = match base::CrmExit::from_code(rc) {
+                Some(exit) if style.v3 => exit.description(),
+                _ => exit_text(rc),
+            };
+            let _ = write!(out, " ({text}) ");
         }
         let flags = self.flags_of(rsc, shown, style);
         if !flags.is_empty() {
@@ -469,7 +473,11 @@ impl Sched {
         let mut stopped: Vec<String> = Vec::new();
         let mut full: Vec<Line> = Vec::new();
         for child in self.rscs[clone].children.iter().copied() {
-            if self.instance_in_full(clone, child, style) || style.detail {
+            let in_full = self.instance_in_full(clone, child, style);
+            if style.detail && !in_full && !style.inactive && !self.is_active(child, false) {
+                continue;
+            }
+            if in_full || style.detail {
                 full.extend(self.lines_of(child, level + 1, style));
                 continue;
             }
@@ -511,7 +519,7 @@ impl Sched {
             };
             texts.push(format!("{title}: [ {} ]", names(&started)));
         }
-        if style.inactive && !r.unique {
+        if style.inactive && !r.unique && !style.detail {
             let clone_max = usize::try_from(r.clone.clone_max).unwrap_or(0);
             if clone_max > listed {
                 texts.extend(self.stopped_texts(clone));

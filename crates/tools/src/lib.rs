@@ -44,6 +44,7 @@ pub fn applets() -> Vec<Applet> {
         sbin("crm_master", wrappers::master),
         sbin("crm_mon", crm_mon::main),
         sbin("crm_node", crm_node::main),
+        sbin("crm_resource", crm_resource::main),
         sbin("crm_shadow", crm_shadow::main),
         sbin("crm_standby", wrappers::standby),
         sbin("crmadmin", crmadmin::main),

@@ -227,7 +227,15 @@ impl Source {
 /// A new document with nothing in it; `None` when there is no such schema.
 pub fn empty_cib(schema: Option<&str>) -> Option<Element> {
     let mut document = cib::empty(1);
+    // As newer versions order the counters.
+    for counter in ["admin_epoch", "epoch", "num_updates"] {
+        let value = document.unset(counter).unwrap_or_else(|| "0".into());
+        document.set(counter, value);
+    }
     if let Some(schema) = schema {
+        if schema != "none" {
+            cib::schema::version_of(schema)?;
+        }
         document.set("validate-with", schema);
     }
     Some(document)

@@ -133,7 +133,7 @@ impl View {
     fn history(&mut self, show: &Show, node: NodeIx, entry: &Element) -> Option<ResourceHistory> {
         let id = entry.id()?;
         let rsc = self.recorded_resource(id, node)?;
-        if !self.wants_resource(show, rsc) {
+        if !self.wants_history(show, rsc) {
             return None;
         }
         let (fail_count, last_failure) = self.sched.failcount(rsc, node, false);
@@ -152,6 +152,29 @@ impl View {
             last_failure,
             operations,
         })
+    }
+
+    /// Histories are recorded under names that instances share: naming one means all of them, and
+    /// a part of a bundle means the bundle.
+    fn wants_history(&self, show: &Show, rsc: RscIx) -> bool {
+        if self.wants_resource(show, rsc) {
+            return true;
+        }
+        let Some(only) = &show.only_resources else { return true };
+        let base = |id: &str| {
+            let digits = |tail: &str| !tail.is_empty() && tail.bytes().all(|c| c.is_ascii_digit());
+            id.rsplit_once(':').filter(|(_, tail)| digits(tail)).map_or(id.to_owned(), |(head, _)| head.to_owned())
+        };
+        let mut own = Some(rsc);
+        while let Some(ix) = own {
+            let r = &self.sched.rscs[ix];
+            if only.iter().any(|wanted| Some(base(wanted).as_str()) == r.xml.id()) {
+                return true;
+            }
+            own = r.parent;
+        }
+        let bundle = self.sched.top_of(rsc, true);
+        self.sched.rscs[bundle].variant == Variant::Bundle && self.wants_resource(show, bundle)
     }
 
     /// The resource that a history is about: an instance of an anonymous clone is recorded under

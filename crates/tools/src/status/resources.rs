@@ -17,10 +17,9 @@ impl View {
         if show.only_nodes.is_none() {
             return true;
         }
-        self.sched.locations_of(rsc, true).into_iter().any(|node| self.wants_node(show, node))
-            || self.sched.leaves(rsc).into_iter().any(|leaf| {
-                self.sched.rscs[leaf].active.iter().any(|node| self.wants_node(show, *node))
-            })
+        self.parts_of(rsc)
+            .into_iter()
+            .any(|leaf| self.sched.rscs[leaf].active.iter().any(|node| self.wants_node(show, *node)))
     }
 
     /// The items of the resource list.
@@ -105,9 +104,37 @@ impl View {
                 self.header_and(rsc, level, children, show)
             }
             Variant::Primitive | Variant::Group | Variant::Clone | Variant::Bundle => {
-                self.sched.lines_of(rsc, level, style)
+                self.on_wanted_nodes(rsc, self.sched.lines_of(rsc, level, style), show)
             }
         }
+    }
+
+    /// The lines of a resource without what they say of nodes nobody asked for.
+    fn on_wanted_nodes(&self, rsc: RscIx, lines: Vec<Line>, show: &Show) -> Vec<Line> {
+        let Some(only) = &show.only_nodes else { return lines };
+        let r = &self.sched.rscs[rsc];
+        if r.variant == Variant::Bundle {
+            // One line a replica follows the heading.
+            let here = |at: usize| {
+                let Some(replica) = at.checked_sub(1).and_then(|at| r.bundle.replicas.get(at)) else { return true };
+                let active = &self.sched.rscs[replica.container].active;
+                active.is_empty() || active.iter().any(|node| self.wants_node(show, *node))
+            };
+            return lines.into_iter().enumerate().filter(|(at, _)| here(*at)).map(|(_, line)| line).collect();
+        }
+        lines
+            .into_iter()
+            .filter_map(|line| {
+                let Some((title, names)) = line.text.split_once(": [ ") else { return Some(line) };
+                let names: Vec<&str> = names
+                    .trim_end_matches(" ]")
+                    .split(' ')
+                    .filter(|name| only.iter().any(|wanted| wanted == name))
+                    .collect();
+                let text = format!("{title}: [ {} ]", names.join(" "));
+                (!names.is_empty()).then_some(Line { level: line.level, text })
+            })
+            .collect()
     }
 
     fn above_is_named(&self, show: &Show, rsc: RscIx) -> bool {
@@ -151,7 +178,7 @@ impl View {
                 lines.push(Line { level: level + 1, text: format!("Replica[{}]", replica.index) });
             }
             for member in members {
-                lines.extend(self.sched.lines_of(member, level + 2, style));
+                lines.push(Line { level: level + 2, text: self.sched.primitive_line(member, style) });
             }
         }
         lines

@@ -31,6 +31,15 @@ impl View {
             })
     }
 
+    /// The primitives of a resource, those a bundle makes up included.
+    pub fn parts_of(&self, rsc: RscIx) -> Vec<RscIx> {
+        let r = &self.sched.rscs[rsc];
+        match r.variant {
+            Variant::Bundle => r.bundle.replicas.iter().flat_map(replica_members).collect(),
+            _ => self.sched.leaves(rsc),
+        }
+    }
+
     /// One resource with what is below it.
     pub fn resource_xml(&self, rsc: RscIx, show: &Show) -> Option<Element> {
         let r = &self.sched.rscs[rsc];
@@ -38,8 +47,8 @@ impl View {
             return None;
         }
         match r.variant {
-            Variant::Bundle => self.bundle_xml(rsc, show),
             _ if self.is_elsewhere(show, rsc) => None,
+            Variant::Bundle => self.bundle_xml(rsc, show),
             Variant::Primitive => Some(self.primitive_xml(rsc, None)),
             Variant::Group => Some(self.group_xml(rsc, show)),
             Variant::Clone => Some(self.clone_xml(rsc, show)),
