@@ -65,12 +65,20 @@ pub(super) fn agents(out: &mut Out, spec: &str) -> Result<CrmExit, Fail> {
         Some((standard, provider)) => (standard, Some(provider)),
         None => (spec, None),
     };
-    let mut names = Class::parse(standard).map(|class| Places::system().agents(class, provider)).unwrap_or_default();
+    let mut names = Class::parse(standard)
+        .map(|class| Places::system().agents(class, provider))
+        .unwrap_or_default();
     names.sort();
     names.dedup();
     if names.is_empty() {
         let of = provider.map(|provider| format!(" and provider '{provider}'")).unwrap_or_default();
-        return Err(Fail::new(CrmExit::Error, format!("No agents found for standard '{standard}'{of}\nError performing operation: {}", CrmExit::Error)));
+        return Err(Fail::new(
+            CrmExit::Error,
+            format!(
+                "No agents found for standard '{standard}'{of}\nError performing operation: {}",
+                CrmExit::Error
+            ),
+        ));
     }
     for name in &names {
         out.line(name);
@@ -93,7 +101,9 @@ fn parse_spec(spec: &str) -> Option<AgentName> {
     let class = Class::parse(words.next()?)?;
     let (second, third) = (words.next()?, words.next());
     Some(match third {
-        Some(kind) => AgentName::new(class, Some(second).filter(|provider| !provider.is_empty()), kind),
+        Some(kind) => {
+            AgentName::new(class, Some(second).filter(|provider| !provider.is_empty()), kind)
+        }
         None if class == Class::Ocf => AgentName::new(class, Some("heartbeat"), second),
         None => AgentName::new(class, None, second),
     })
@@ -102,7 +112,10 @@ fn parse_spec(spec: &str) -> Option<AgentName> {
 /// `--show-metadata`
 pub(super) fn metadata(out: &mut Out, spec: &str) -> Result<CrmExit, Fail> {
     let Some(agent) = parse_spec(spec) else {
-        return Err(failing(CrmExit::Error, &format!("'{spec}' is not a valid agent specification")));
+        return Err(failing(
+            CrmExit::Error,
+            &format!("'{spec}' is not a valid agent specification"),
+        ));
     };
     match agents::run::metadata_text(&agent, &Places::system()) {
         Ok(text) => {
@@ -138,13 +151,20 @@ fn overrides(parsed: &Parsed) -> Result<Vec<(String, String)>, Fail> {
         .values("option")
         .map(|word| match word.split_once('=') {
             Some((name, value)) if !name.is_empty() => Ok((name.to_owned(), value.to_owned())),
-            _ => Err(Fail::usage(format!("Error parsing '{word}' as a name=value pair for --option"))),
+            _ => Err(Fail::usage(format!(
+                "Error parsing '{word}' as a name=value pair for --option"
+            ))),
         })
         .collect()
 }
 
 /// Runs an agent named on the command line.
-pub(super) fn by_spec(parsed: &Parsed, out: &mut Out, action: &str, level: Option<&str>) -> Result<CrmExit, Fail> {
+pub(super) fn by_spec(
+    parsed: &Parsed,
+    out: &mut Out,
+    action: &str,
+    level: Option<&str>,
+) -> Result<CrmExit, Fail> {
     let (Some(class), Some(kind)) = (parsed.value("class"), parsed.value("agent")) else {
         return Err(Fail::usage("--class and --agent are required with --validate and --force-*"));
     };
@@ -157,7 +177,10 @@ pub(super) fn by_spec(parsed: &Parsed, out: &mut Out, action: &str, level: Optio
     }
     let agent = AgentName::new(parsed_class, provider, kind);
     if !Places::system().exists(&agent) {
-        return Err(Fail::usage(format!("Invalid resource agent: {class}:{}:{kind}", provider.unwrap_or(""))));
+        return Err(Fail::usage(format!(
+            "Invalid resource agent: {class}:{}:{kind}",
+            provider.unwrap_or("")
+        )));
     }
     let overrides = overrides(parsed)?;
     let mut params: BTreeMap<String, String> = std::env::vars()
@@ -169,12 +192,19 @@ pub(super) fn by_spec(parsed: &Parsed, out: &mut Out, action: &str, level: Optio
 }
 
 /// Runs the agent of a configured resource.
-pub(super) fn by_resource(job: &mut Job<'_>, action: &str, level: Option<&str>) -> Result<CrmExit, Fail> {
+pub(super) fn by_resource(
+    job: &mut Job<'_>,
+    action: &str,
+    level: Option<&str>,
+) -> Result<CrmExit, Fail> {
     let rsc = job.resource()?;
     let name = job.name().unwrap_or("").to_owned();
     let sched = &job.view.sched;
     if sched.rscs[rsc].variant != scheduler::model::Variant::Primitive {
-        return Err(failing(CrmExit::UnimplementFeature, &format!("We can only process primitive resources, not {name}")));
+        return Err(failing(
+            CrmExit::UnimplementFeature,
+            &format!("We can only process primitive resources, not {name}"),
+        ));
     }
     if matches!(action, "force-start" | "force-demote" | "force-promote")
         && sched.uber(rsc) != rsc
@@ -183,7 +213,9 @@ pub(super) fn by_resource(job: &mut Job<'_>, action: &str, level: Option<&str>) 
     {
         return Err(failing(
             CrmExit::Unsafe,
-            &format!("It is not safe to {action} {name} here: the cluster claims it is already active\nTry setting target-role=Stopped first or specifying the force option"),
+            &format!(
+                "It is not safe to {action} {name} here: the cluster claims it is already active\nTry setting target-role=Stopped first or specifying the force option"
+            ),
         ));
     }
     let (class, provider, kind) = sched.agent(rsc);
@@ -215,7 +247,8 @@ fn run_agent(parsed: &Parsed, out: &mut Out, run: &Run<'_>) -> Result<CrmExit, F
         return Err(performing(CrmExit::UnimplementFeature));
     }
     let timeout = match parsed.value("timeout") {
-        Some(text) => base::interval::parse(text).map_err(|_| Fail::usage(format!("Invalid timeout '{text}'")))?,
+        Some(text) => base::interval::parse(text)
+            .map_err(|_| Fail::usage(format!("Invalid timeout '{text}'")))?,
         None => Duration::from_secs(20),
     };
     let mut params = run.params.clone();
@@ -236,7 +269,9 @@ fn run_agent(parsed: &Parsed, out: &mut Out, run: &Run<'_>) -> Result<CrmExit, F
     let outcome = &ran.outcome;
     let code = outcome.rc;
     let exit = CrmExit::from_code(code).unwrap_or(CrmExit::Error);
-    if exit != CrmExit::Ok && run.resource.is_none() || exit != CrmExit::Ok && run.action == "validate" {
+    if exit != CrmExit::Ok && run.resource.is_none()
+        || exit != CrmExit::Ok && run.action == "validate"
+    {
         out.err(&format!("crm_resource: Error performing operation: {}", exit.description()));
     }
     let spec = match &run.agent.provider {
@@ -275,7 +310,8 @@ fn run_agent(parsed: &Parsed, out: &mut Out, run: &Run<'_>) -> Result<CrmExit, F
         }
         let mut changed = Element::new("overrides");
         for (name, value) in &run.overrides {
-            let mut entry = Element::new("override").with("name", name.as_str()).with("value", value.as_str());
+            let mut entry =
+                Element::new("override").with("name", name.as_str()).with("value", value.as_str());
             if let Some(rsc) = &run.resource {
                 entry.set("rsc", rsc.as_str());
             }

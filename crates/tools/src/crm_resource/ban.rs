@@ -31,7 +31,9 @@ fn end_of_life(job: &mut Job<'_>) -> Result<Option<String>, Fail> {
     let Some(span) = Duration::parse(text) else {
         return Err(failing(
             CrmExit::InvalidParam,
-            &format!("Invalid duration specified: {text}\nPlease refer to https://en.wikipedia.org/wiki/ISO_8601#Durations for examples of valid durations"),
+            &format!(
+                "Invalid duration specified: {text}\nPlease refer to https://en.wikipedia.org/wiki/ISO_8601#Durations for examples of valid durations"
+            ),
         ));
     };
     let end = span.after(DateTime::utc(crate::clock::now())).to_utc_text();
@@ -52,9 +54,13 @@ struct Wanted<'a> {
 
 fn constraint(wanted: &Wanted<'_>, end: Option<&str>) -> Element {
     let role = if wanted.promoted { "Promoted" } else { "Started" };
-    let location =
-        Element::new("rsc_location").with("id", wanted.id).with("rsc", wanted.rsc).with("role", role);
-    let Some(end) = end else { return location.with("node", wanted.node).with("score", wanted.score) };
+    let location = Element::new("rsc_location")
+        .with("id", wanted.id)
+        .with("rsc", wanted.rsc)
+        .with("role", role);
+    let Some(end) = end else {
+        return location.with("node", wanted.node).with("score", wanted.score);
+    };
     let expression = Element::new("expression")
         .with("id", wanted.expression.as_str())
         .with("attribute", "#uname")
@@ -79,7 +85,10 @@ fn subject(job: &Job<'_>) -> Result<(RscIx, String), Fail> {
     let rsc = job.resource()?;
     let name = job.name().unwrap_or("");
     if job.is_instance_name(rsc, name) {
-        return Err(failing(CrmExit::InvalidParam, &format!("Cannot operate on clone resource instance '{name}'")));
+        return Err(failing(
+            CrmExit::InvalidParam,
+            &format!("Cannot operate on clone resource instance '{name}'"),
+        ));
     }
     Ok((rsc, name.to_owned()))
 }
@@ -241,12 +250,20 @@ fn remove_bans(
     expired_only: bool,
 ) -> Result<(), Fail> {
     let now = crate::clock::now();
-    let list: Vec<Element> =
-        job.view.cib.at(&["configuration", "constraints"]).into_iter().flat_map(Element::children).cloned().collect();
+    let list: Vec<Element> = job
+        .view
+        .cib
+        .at(&["configuration", "constraints"])
+        .into_iter()
+        .flat_map(Element::children)
+        .cloned()
+        .collect();
     let force = job.parsed.has("force");
     for constraint in list {
         let id = constraint.id().unwrap_or("").to_owned();
-        if constraint.name() != "rsc_location" || !(id.starts_with("cli-ban-") || id.starts_with("cli-prefer-")) {
+        if constraint.name() != "rsc_location"
+            || !(id.starts_with("cli-ban-") || id.starts_with("cli-prefer-"))
+        {
             continue;
         }
         if let Some(name) = name
@@ -256,7 +273,11 @@ fn remove_bans(
         }
         if let Some(node) = node {
             let about = constraint.get("node").map(str::to_owned).or_else(|| {
-                constraint.descendants().find(|e| e.name() == "expression").and_then(|e| e.get("value")).map(str::to_owned)
+                constraint
+                    .descendants()
+                    .find(|e| e.name() == "expression")
+                    .and_then(|e| e.get("value"))
+                    .map(str::to_owned)
             });
             let any_move = force && id.starts_with("cli-prefer-");
             if about.as_deref() != Some(node) && !any_move {
@@ -264,8 +285,12 @@ fn remove_bans(
             }
         }
         if expired_only {
-            let end = constraint.descendants().find(|e| e.name() == "date_expression").and_then(|e| e.get("end"));
-            let end = end.and_then(|text| DateTime::parse(text, now, crate::clock::local_offset(now)));
+            let end = constraint
+                .descendants()
+                .find(|e| e.name() == "date_expression")
+                .and_then(|e| e.get("end"));
+            let end =
+                end.and_then(|text| DateTime::parse(text, now, crate::clock::local_offset(now)));
             if !end.is_some_and(|end| end.epoch < now) {
                 continue;
             }

@@ -51,10 +51,20 @@ impl Requests {
             match controller.next(left) {
                 Ok(Some(_)) => {
                     self.open -= 1;
-                    job.out.info(if self.open == 0 { "... got reply (done)" } else { "... got reply" });
+                    job.out.info(if self.open == 0 {
+                        "... got reply (done)"
+                    } else {
+                        "... got reply"
+                    });
                 }
                 Ok(None) => {
-                    return Err(failing(CrmExit::Timeout, &format!("Aborting because no messages received in {} seconds", REPLY_TIMEOUT.as_secs())));
+                    return Err(failing(
+                        CrmExit::Timeout,
+                        &format!(
+                            "Aborting because no messages received in {} seconds",
+                            REPLY_TIMEOUT.as_secs()
+                        ),
+                    ));
                 }
                 Err(rc) => return Err(of_rc(rc)),
             }
@@ -68,12 +78,19 @@ fn names(job: &Job<'_>, rsc: RscIx) -> (String, String) {
     let sched = &job.view.sched;
     let own = sched.rscs[rsc].id.to_string();
     let anonymous = sched.rscs[rsc].parent.is_some() && sched.is_anonymous_clone(sched.uber(rsc));
-    let known = if anonymous { sched.rscs[rsc].xml.id().unwrap_or(&own).to_owned() } else { own.clone() };
+    let known =
+        if anonymous { sched.rscs[rsc].xml.id().unwrap_or(&own).to_owned() } else { own.clone() };
     (known, own)
 }
 
 /// Asks the controller of a node to do something to a resource there.
-fn ask(job: &Job<'_>, requests: &mut Requests, task: &str, rsc: RscIx, node: NodeIx) -> Result<(), Fail> {
+fn ask(
+    job: &Job<'_>,
+    requests: &mut Requests,
+    task: &str,
+    rsc: RscIx,
+    node: NodeIx,
+) -> Result<(), Fail> {
     let sched = &job.view.sched;
     let n = &sched.nodes[node];
     let (known, own) = names(job, rsc);
@@ -125,7 +142,8 @@ fn has_failures(job: &Job<'_>, rsc: RscIx, node: NodeIx) -> bool {
     count > 0
         || last > 0
         || sched.failed_ops.iter().any(|failed| {
-            failed.node == sched.nodes[node].name && (failed.rsc == own.as_str() || failed.rsc == known.as_str())
+            failed.node == sched.nodes[node].name
+                && (failed.rsc == own.as_str() || failed.rsc == known.as_str())
         })
 }
 
@@ -167,7 +185,8 @@ fn targets(job: &Job<'_>, rsc: RscIx) -> Vec<RscIx> {
     let mut chosen: Vec<RscIx> = Vec::new();
     for leaf in leaves {
         let shared = sched.rscs[leaf].xml.id();
-        let anonymous = sched.rscs[leaf].parent.is_some() && sched.is_anonymous_clone(sched.uber(leaf));
+        let anonymous =
+            sched.rscs[leaf].parent.is_some() && sched.is_anonymous_clone(sched.uber(leaf));
         if anonymous && chosen.iter().any(|other| sched.rscs[*other].xml.id() == shared) {
             continue;
         }
@@ -205,9 +224,10 @@ pub(super) fn run(job: &mut Job<'_>, failures_only: bool) -> Result<CrmExit, Fai
             // Each node is told of the instance it runs, if it runs one.
             let sched = &job.view.sched;
             let shared = sched.rscs[leaf].xml.id();
-            let here = sched.nodes[*node].running.iter().copied().find(|r| {
-                sched.rscs[*r].xml.id() == shared && sched.uber(*r) == sched.uber(leaf)
-            });
+            let here =
+                sched.nodes[*node].running.iter().copied().find(|r| {
+                    sched.rscs[*r].xml.id() == shared && sched.uber(*r) == sched.uber(leaf)
+                });
             clean_one(job, &mut requests, here.unwrap_or(leaf), *node, failures_only)?;
         }
     }
@@ -232,7 +252,9 @@ fn all(
         let sched = &job.view.sched;
         let mut failed: Vec<(RscIx, NodeIx)> = Vec::new();
         for failure in &sched.failed_ops {
-            let (Some(rsc), Some(at)) = (sched.find_resource(&failure.rsc), sched.node_by_name(&failure.node)) else {
+            let (Some(rsc), Some(at)) =
+                (sched.find_resource(&failure.rsc), sched.node_by_name(&failure.node))
+            else {
                 continue;
             };
             if node.is_none_or(|node| node == at) && !failed.contains(&(rsc, at)) {
@@ -250,7 +272,10 @@ fn all(
     if let Some(name) = &node_name {
         data.set("on_node", name.as_str());
     }
-    requests.controller()?.send("probe_again", "crmd", node_name.as_deref(), Some(data), &[]).map_err(of_rc)?;
+    requests
+        .controller()?
+        .send("probe_again", "crmd", node_name.as_deref(), Some(data), &[])
+        .map_err(of_rc)?;
     requests.open += 1;
     requests.wait(job)
 }

@@ -21,7 +21,11 @@ fn score(element: &Element) -> String {
 
 fn constraints(job: &Job<'_>, tag: &str) -> Vec<Element> {
     let all = job.view.cib.at(&["configuration", "constraints"]);
-    all.into_iter().flat_map(Element::children).filter(|child| child.name() == tag).cloned().collect()
+    all.into_iter()
+        .flat_map(Element::children)
+        .filter(|child| child.name() == tag)
+        .cloned()
+        .collect()
 }
 
 /// Shows the constraints.
@@ -30,7 +34,8 @@ pub(super) fn show(job: &mut Job<'_>, recursive: bool) -> Result<CrmExit, Fail> 
     let rsc = if job.parsed.has("force") { rsc } else { job.view.sched.uber(rsc) };
     let rsc = top_group(job, rsc);
     let id = job.view.sched.rscs[rsc].xml.id().unwrap_or("").to_owned();
-    let mut walk = Walk { lines: Vec::new(), xml: Element::new("constraints"), seen: Vec::new(), recursive };
+    let mut walk =
+        Walk { lines: Vec::new(), xml: Element::new("constraints"), seen: Vec::new(), recursive };
     locations(job, &mut walk, &id, 0);
     walk.seen = Vec::new();
     colocated(job, &mut walk, &id, 0, true);
@@ -40,7 +45,11 @@ pub(super) fn show(job: &mut Job<'_>, recursive: bool) -> Result<CrmExit, Fail> 
         .lines
         .iter()
         .map(|(level, line)| {
-            if *level == 0 { format!("{line}\n") } else { format!("{:w$}* {line}\n", "", w = 2 * level) }
+            if *level == 0 {
+                format!("{line}\n")
+            } else {
+                format!("{:w$}* {line}\n", "", w = 2 * level)
+            }
         })
         .collect();
     job.out.text(&text);
@@ -66,7 +75,8 @@ fn locations(job: &Job<'_>, walk: &mut Walk, id: &str, level: usize) {
             let score = Score::new(i64::from(score)).to_string();
             let name = job.view.sched.nodes[node].name.to_string();
             let own = constraint.id().unwrap_or("");
-            walk.lines.push((level + 1, format!("Node {name} (score={score}, id={own}, rsc={id})")));
+            walk.lines
+                .push((level + 1, format!("Node {name} (score={score}, id={own}, rsc={id})")));
             let element = Element::new("rsc_location").with("node", name).with("rsc", id);
             walk.xml.push(element.with("id", own).with("score", score));
         }
@@ -79,7 +89,9 @@ fn colocated(job: &Job<'_>, walk: &mut Walk, id: &str, level: usize, dependents:
     walk.seen.push(id.to_owned());
     let mut first = true;
     for constraint in constraints(job, "rsc_colocation") {
-        let Some(peer) = constraint.get(other).filter(|_| constraint.get(this) == Some(id)) else { continue };
+        let Some(peer) = constraint.get(other).filter(|_| constraint.get(this) == Some(id)) else {
+            continue;
+        };
         if std::mem::take(&mut first) {
             let title = if dependents {
                 format!("Resources colocated with {id}:")

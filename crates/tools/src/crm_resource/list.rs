@@ -50,7 +50,9 @@ pub(super) fn raw(job: &mut Job<'_>) -> Result<CrmExit, Fail> {
         job.out.line("NO resources configured");
     }
     job.out.xml(|| {
-        let mut list = Element::new("list").with("name", "resource names").with("count", ids.len().to_string());
+        let mut list = Element::new("list")
+            .with("name", "resource names")
+            .with("count", ids.len().to_string());
         for id in &ids {
             let mut item = text_element("item", id);
             item.set("name", "resource");
@@ -70,10 +72,13 @@ pub(super) fn operations(job: &mut Job<'_>, active: bool) -> Result<CrmExit, Fai
     let mut xml = Element::new("operations");
     for state in cib.child("status").into_iter().flat_map(Element::children) {
         let node = state.get("uname").unwrap_or("");
-        if state.name() != "node_state" || wanted_node.as_deref().is_some_and(|wanted| wanted != node) {
+        if state.name() != "node_state"
+            || wanted_node.as_deref().is_some_and(|wanted| wanted != node)
+        {
             continue;
         }
-        let online = job.view.sched.node_by_name(node).is_some_and(|ix| job.view.sched.nodes[ix].online);
+        let online =
+            job.view.sched.node_by_name(node).is_some_and(|ix| job.view.sched.nodes[ix].online);
         if !online {
             continue;
         }
@@ -82,7 +87,8 @@ pub(super) fn operations(job: &mut Job<'_>, active: bool) -> Result<CrmExit, Fai
             if wanted.as_deref().is_some_and(|wanted| wanted != id) {
                 continue;
             }
-            let mut ops: Vec<&Element> = history.children().filter(|op| op.name() == "lrm_rsc_op").collect();
+            let mut ops: Vec<&Element> =
+                history.children().filter(|op| op.name() == "lrm_rsc_op").collect();
             ops.sort_by_key(|op| op.get("call-id").and_then(scan_int).unwrap_or(0));
             if active {
                 ops = still_active(ops);
@@ -116,10 +122,18 @@ fn still_active(ops: Vec<&Element>) -> Vec<&Element> {
     }
 }
 
-fn show_operation(job: &mut Job<'_>, node: &str, id: &str, history: &Element, op: &Element, xml: &mut Element) {
+fn show_operation(
+    job: &mut Job<'_>,
+    node: &str,
+    id: &str,
+    history: &Element,
+    op: &Element,
+    xml: &mut Element,
+) {
     let attr = |name: &str| op.get(name).unwrap_or("").to_owned();
     let key = op.get("operation_key").or(op.id()).unwrap_or("").to_owned();
-    let status = op.get("op-status").and_then(scan_int).and_then(|n| i32::try_from(n).ok()).unwrap_or(0);
+    let status =
+        op.get("op-status").and_then(scan_int).and_then(|n| i32::try_from(n).ok()).unwrap_or(0);
     let agent_part = |name: &str| history.get(name).unwrap_or("").to_owned();
     let (class, provider, kind) = (agent_part("class"), agent_part("provider"), agent_part("type"));
     let (head, role) = match job.find(id) {
@@ -166,7 +180,9 @@ pub(super) fn locate(job: &mut Job<'_>) -> Result<CrmExit, Fail> {
     // The inner id of an anonymous clone stands for all its instances.
     let uber = sched.uber(rsc);
     let instance = job.is_instance_name(rsc, &name);
-    let what = if sched.is_anonymous_clone(uber) && !instance || sched.rscs[uber].promotable && !instance {
+    let what = if sched.is_anonymous_clone(uber) && !instance
+        || sched.rscs[uber].promotable && !instance
+    {
         uber
     } else {
         rsc
@@ -226,7 +242,13 @@ pub(super) fn xml(job: &mut Job<'_>, expanded: bool) -> Result<CrmExit, Fail> {
     let lines = job.view.resource_lines(shown, 0, &show);
     let text: String = lines
         .iter()
-        .map(|line| if line.level == 0 { format!("{}\n", line.text) } else { format!("{:w$}* {}\n", "", line.text, w = 2 * line.level) })
+        .map(|line| {
+            if line.level == 0 {
+                format!("{}\n", line.text)
+            } else {
+                format!("{:w$}* {}\n", "", line.text, w = 2 * line.level)
+            }
+        })
         .collect();
     job.out.text(&format!("{text}Resource XML:\n{}", element.to_pretty()));
     let status = job.view.resource_xml(shown, &show);

@@ -68,7 +68,8 @@ impl Job<'_> {
                 if set.is_some_and(|wanted| attributes.id() != Some(wanted)) {
                     continue;
                 }
-                for nvpair in attributes.children().filter(|child| child.get("name") == Some(name)) {
+                for nvpair in attributes.children().filter(|child| child.get("name") == Some(name))
+                {
                     if pair.is_some_and(|wanted| nvpair.id() != Some(wanted)) {
                         continue;
                     }
@@ -80,7 +81,11 @@ impl Job<'_> {
                 }
             }
         };
-        if deep { collect(&mut element.descendants()) } else { collect(&mut element.children()) }
+        if deep {
+            collect(&mut element.descendants())
+        } else {
+            collect(&mut element.children())
+        }
         found
     }
 
@@ -98,7 +103,8 @@ impl Job<'_> {
         }
         let id = self.config_id(rsc);
         let sched = &self.view.sched;
-        let parent = sched.rscs[rsc].parent.filter(|parent| sched.rscs[*parent].variant == Variant::Clone);
+        let parent =
+            sched.rscs[rsc].parent.filter(|parent| sched.rscs[*parent].variant == Variant::Clone);
         let child = match sched.rscs[rsc].variant {
             Variant::Clone => sched.rscs[rsc].children.first().copied(),
             _ => None,
@@ -118,7 +124,8 @@ impl Job<'_> {
             && self.pairs(&id, kind, name, false).is_empty()
         {
             let to = self.config_id(parent);
-            self.out.line(&format!("Performing {doing} of '{name}' on '{to}', the parent of '{id}'"));
+            self.out
+                .line(&format!("Performing {doing} of '{name}' on '{to}', the parent of '{id}'"));
             return parent;
         }
         if let Some(child) = child {
@@ -141,13 +148,24 @@ pub(super) fn get(job: &mut Job<'_>, name: &str) -> Result<CrmExit, Fail> {
     let kind = Kind::of(job);
     let r = &job.view.sched.rscs[rsc];
     let value = match kind {
-        Kind::Element => job.configured(&job.config_id(rsc)).and_then(|element| element.get(name).map(str::to_owned)),
+        Kind::Element => job
+            .configured(&job.config_id(rsc))
+            .and_then(|element| element.get(name).map(str::to_owned)),
         Kind::Meta => r.meta.get(name).map(ToString::to_string),
         Kind::Instance => {
-            let own = job.view.parameters(rsc).into_iter().find(|(key, _)| key == name).map(|(_, value)| value);
+            let own = job
+                .view
+                .parameters(rsc)
+                .into_iter()
+                .find(|(key, _)| key == name)
+                .map(|(_, value)| value);
             own.or_else(|| {
                 let parent = job.view.sched.rscs[rsc].parent?;
-                job.view.parameters(parent).into_iter().find(|(key, _)| key == name).map(|(_, value)| value)
+                job.view
+                    .parameters(parent)
+                    .into_iter()
+                    .find(|(key, _)| key == name)
+                    .map(|(_, value)| value)
             })
         }
         Kind::Utilization => r.utilization.get(name).map(ToString::to_string),
@@ -175,7 +193,8 @@ pub(super) fn set(job: &mut Job<'_>, name: &str) -> Result<CrmExit, Fail> {
     let kind = Kind::of(job);
     if kind == Kind::Element {
         let r = &job.view.sched.rscs[rsc];
-        let data = Element::new(element_name(r.variant)).with("id", job.config_id(rsc)).with(name, value);
+        let data =
+            Element::new(element_name(r.variant)).with("id", job.config_id(rsc)).with(name, value);
         job.change("cib_modify", &data)?;
         job.out.line(&format!("Set attribute: name={name} value={value}"));
         return Ok(CrmExit::Ok);
@@ -185,7 +204,10 @@ pub(super) fn set(job: &mut Job<'_>, name: &str) -> Result<CrmExit, Fail> {
     let mut done: Vec<RscIx> = Vec::new();
     let mut settings = Element::new("resource-settings");
     // Members of a group that say otherwise are changed with it.
-    if kind == Kind::Meta && job.view.sched.rscs[target].variant == Variant::Group && !job.parsed.has("force") {
+    if kind == Kind::Meta
+        && job.view.sched.rscs[target].variant == Variant::Group
+        && !job.parsed.has("force")
+    {
         for member in job.view.sched.rscs[target].children.clone() {
             if !job.pairs(&job.config_id(member), kind, name, false).is_empty() {
                 set_one(job, member, kind, name, value, &mut settings)?;
@@ -235,7 +257,11 @@ fn set_one(
         None => {
             // A set the resource has already is used again.
             let own = job.configured(&id).and_then(|element| {
-                element.children().find(|child| child.name() == kind.tag()).and_then(Element::id).map(str::to_owned)
+                element
+                    .children()
+                    .find(|child| child.name() == kind.tag())
+                    .and_then(Element::id)
+                    .map(str::to_owned)
             });
             let set = job.parsed.value("set-name").map(str::to_owned).or(own);
             let set = set.unwrap_or_else(|| format!("{id}-{}", kind.tag()));
@@ -244,7 +270,8 @@ fn set_one(
             (set, pair, true)
         }
     };
-    let nvpair = Element::new("nvpair").with("id", pair.as_str()).with("name", name).with("value", value);
+    let nvpair =
+        Element::new("nvpair").with("id", pair.as_str()).with("name", name).with("value", value);
     let attributes = Element::new(kind.tag()).with("id", set.as_str()).with_child(nvpair);
     let data = Element::new(tag).with("id", id.as_str()).with_child(attributes);
     job.change("cib_modify", &data)?;
@@ -271,7 +298,9 @@ pub(super) fn delete(job: &mut Job<'_>, name: &str) -> Result<CrmExit, Fail> {
     }
     let target = job.better_target(rsc, kind, name, "delete");
     let id = job.config_id(target);
-    let Some(pair) = job.pairs(&id, kind, name, false).into_iter().next() else { return Ok(CrmExit::Ok) };
+    let Some(pair) = job.pairs(&id, kind, name, false).into_iter().next() else {
+        return Ok(CrmExit::Ok);
+    };
     let data = Element::new("nvpair").with("id", pair.id.as_str()).with("name", name);
     job.change("cib_delete", &data)?;
     job.out.info(&format!("Deleted '{id}' option: id={} name={name}", pair.id));
@@ -284,7 +313,8 @@ pub(super) fn remove(job: &mut Job<'_>) -> Result<CrmExit, Fail> {
         return Err(Fail::usage("You need to specify a resource type with -t"));
     };
     let data = Element::new(kind).with("id", job.name().unwrap_or(""));
-    let call = Call { op: "cib_delete", section: Some("resources"), data: Some(&data), ..Call::default() };
+    let call =
+        Call { op: "cib_delete", section: Some("resources"), data: Some(&data), ..Call::default() };
     let answer = job.source.call(&call).map_err(of_rc)?;
     match answer.rc {
         Rc::OK | Rc::ENXIO => Ok(CrmExit::Ok),

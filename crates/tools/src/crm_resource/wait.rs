@@ -20,9 +20,9 @@ const STEP: Duration = Duration::from_millis(500);
 fn timeout(parsed: &Parsed) -> Result<Option<Duration>, Fail> {
     match parsed.value("timeout") {
         None => Ok(None),
-        Some(text) => {
-            base::interval::parse(text).map(Some).map_err(|_| Fail::usage(format!("Invalid timeout '{text}'")))
-        }
+        Some(text) => base::interval::parse(text)
+            .map(Some)
+            .map_err(|_| Fail::usage(format!("Invalid timeout '{text}'"))),
     }
 }
 
@@ -36,7 +36,9 @@ fn until_idle(deadline: Instant) -> Result<(), Fail> {
             return Err(performing(CrmExit::Timeout));
         }
         let state = match controller.ask("ping", "dc", None, &[], Duration::from_secs(5)) {
-            Ok(answer) => payload(&answer).and_then(|ping| ping.get("crmd_state")).map(str::to_owned),
+            Ok(answer) => {
+                payload(&answer).and_then(|ping| ping.get("crmd_state")).map(str::to_owned)
+            }
             // No DC now: there will be an election.
             Err(Rc::ETIMEDOUT) => None,
             Err(rc) => return Err(of_rc(rc)),
@@ -57,17 +59,24 @@ pub(super) fn settle(parsed: &Parsed, _out: &mut Out) -> Result<CrmExit, Fail> {
 fn set_role(job: &mut Job<'_>, rsc: RscIx, role: Option<&str>) -> Result<(), Fail> {
     let r = &job.view.sched.rscs[rsc];
     let id = r.xml.id().unwrap_or("").to_owned();
-    let (set, pair) = (format!("{id}-meta_attributes"), format!("{id}-meta_attributes-target-role"));
+    let (set, pair) =
+        (format!("{id}-meta_attributes"), format!("{id}-meta_attributes-target-role"));
     let (tag, own) = (element_name(r.variant), own_role(job, rsc));
     let (set, pair) = own.map_or((set, pair), |(set, pair, _)| (set, pair));
     let (op, data) = match role {
         Some(role) => {
-            let nvpair =
-                Element::new("nvpair").with("id", pair.as_str()).with("name", "target-role").with("value", role);
-            let attributes = Element::new("meta_attributes").with("id", set.as_str()).with_child(nvpair);
+            let nvpair = Element::new("nvpair")
+                .with("id", pair.as_str())
+                .with("name", "target-role")
+                .with("value", role);
+            let attributes =
+                Element::new("meta_attributes").with("id", set.as_str()).with_child(nvpair);
             ("cib_modify", Element::new(tag).with("id", id.as_str()).with_child(attributes))
         }
-        None => ("cib_delete", Element::new("nvpair").with("id", pair.as_str()).with("name", "target-role")),
+        None => (
+            "cib_delete",
+            Element::new("nvpair").with("id", pair.as_str()).with("name", "target-role"),
+        ),
     };
     let call = Call { op, section: Some("resources"), data: Some(&data), ..Call::default() };
     let answer = job.source.call(&call).map_err(of_rc)?;
@@ -75,7 +84,9 @@ fn set_role(job: &mut Job<'_>, rsc: RscIx, role: Option<&str>) -> Result<(), Fai
         return Err(of_rc(answer.rc));
     }
     match role {
-        Some(role) => job.out.info(&format!("Set '{id}' option: id={pair} set={set} name=target-role value={role}")),
+        Some(role) => job
+            .out
+            .info(&format!("Set '{id}' option: id={pair} set={set} name=target-role value={role}")),
         None => job.out.info(&format!("Deleted '{id}' option: id={pair} name=target-role")),
     }
     Ok(())
@@ -87,7 +98,11 @@ fn own_role(job: &Job<'_>, rsc: RscIx) -> Option<(String, String, String)> {
     let element = job.view.cib.at(&["configuration", "resources"])?.find_id(id)?;
     element.children().filter(|child| child.name() == "meta_attributes").find_map(|set| {
         let pair = set.children().find(|pair| pair.get("name") == Some("target-role"))?;
-        Some((set.id()?.to_owned(), pair.id()?.to_owned(), pair.get("value").unwrap_or("").to_owned()))
+        Some((
+            set.id()?.to_owned(),
+            pair.id()?.to_owned(),
+            pair.get("value").unwrap_or("").to_owned(),
+        ))
     })
 }
 
@@ -95,7 +110,10 @@ fn own_role(job: &Job<'_>, rsc: RscIx) -> Option<(String, String, String)> {
 fn active(job: &Job<'_>) -> Vec<String> {
     let sched = &job.view.sched;
     let leaves = sched.top.iter().flat_map(|top| job.view.parts_of(*top));
-    leaves.filter(|leaf| sched.is_active(*leaf, false)).map(|leaf| sched.rscs[leaf].id.to_string()).collect()
+    leaves
+        .filter(|leaf| sched.is_active(*leaf, false))
+        .map(|leaf| sched.rscs[leaf].id.to_string())
+        .collect()
 }
 
 fn announce(job: &mut Job<'_>, names: &[String], what: &str) {
@@ -114,14 +132,21 @@ pub(super) fn restart(job: &mut Job<'_>) -> Result<CrmExit, Fail> {
     let name = job.name().unwrap_or("").to_owned();
     let whole = job.view.sched.uber(rsc);
     if !job.view.sched.is_active(whole, false) {
-        return Err(Fail::new(CrmExit::Error, format!("{name} is not running and so cannot be restarted")));
+        return Err(Fail::new(
+            CrmExit::Error,
+            format!("{name} is not running and so cannot be restarted"),
+        ));
     }
     let deadline = Instant::now() + timeout(job.parsed)?.unwrap_or(Duration::from_secs(3600));
     let before = active(job);
     let mine: Vec<String> = {
         let sched = &job.view.sched;
         let parts = job.view.parts_of(whole);
-        parts.into_iter().map(|part| sched.rscs[part].id.to_string()).filter(|id| before.contains(id)).collect()
+        parts
+            .into_iter()
+            .map(|part| sched.rscs[part].id.to_string())
+            .filter(|id| before.contains(id))
+            .collect()
     };
     let old = own_role(job, whole).map(|(_, _, value)| value);
     set_role(job, whole, Some("stopped"))?;
@@ -136,7 +161,11 @@ pub(super) fn restart(job: &mut Job<'_>) -> Result<CrmExit, Fail> {
     Ok(CrmExit::Ok)
 }
 
-fn wait_for(job: &mut Job<'_>, deadline: Instant, done: impl Fn(&[String]) -> bool) -> Result<(), Fail> {
+fn wait_for(
+    job: &mut Job<'_>,
+    deadline: Instant,
+    done: impl Fn(&[String]) -> bool,
+) -> Result<(), Fail> {
     loop {
         job.refresh_view()?;
         if done(&active(job)) {

@@ -56,7 +56,9 @@ fn say(job: &mut Job<'_>, rsc: RscIx, node: Option<NodeIx>) -> Element {
         check.set("promotable", "false");
     }
     if found.unmanaged {
-        job.out.line(&format!("Configuration prevents cluster from stopping or starting unmanaged '{id}'"));
+        job.out.line(&format!(
+            "Configuration prevents cluster from stopping or starting unmanaged '{id}'"
+        ));
         check.set("unmanaged", "true");
     }
     if let Some(node) = &found.locked {
@@ -94,7 +96,10 @@ pub(super) fn show(job: &mut Job<'_>) -> Result<CrmExit, Fail> {
             }
             _ => {
                 let running = job.view.sched.is_active(rsc, true);
-                job.out.line(&format!("Resource {id} is {}running", if running { "" } else { "not " }));
+                job.out.line(&format!(
+                    "Resource {id} is {}running",
+                    if running { "" } else { "not " }
+                ));
                 reason.set("running", if running { "true" } else { "false" });
             }
         }
@@ -107,8 +112,13 @@ pub(super) fn show(job: &mut Job<'_>) -> Result<CrmExit, Fail> {
     let list: Vec<(RscIx, bool)> = match node {
         Some(node) => {
             let sched = &job.view.sched;
-            let leaves: Vec<RscIx> = sched.top.iter().flat_map(|top| job.view.parts_of(*top)).collect();
-            leaves.into_iter().filter(|rsc| runs_on(job, *rsc, node)).map(|rsc| (rsc, true)).collect()
+            let leaves: Vec<RscIx> =
+                sched.top.iter().flat_map(|top| job.view.parts_of(*top)).collect();
+            leaves
+                .into_iter()
+                .filter(|rsc| runs_on(job, *rsc, node))
+                .map(|rsc| (rsc, true))
+                .collect()
         }
         None => {
             let sched = &job.view.sched;
@@ -125,7 +135,10 @@ pub(super) fn show(job: &mut Job<'_>) -> Result<CrmExit, Fail> {
                 element.set("host", host.as_str());
             }
             None => {
-                job.out.line(&format!("Resource {id} is {}running", if running { "" } else { "not " }));
+                job.out.line(&format!(
+                    "Resource {id} is {}running",
+                    if running { "" } else { "not " }
+                ));
             }
         }
         element.push(say(job, rsc, node));

@@ -163,7 +163,9 @@ impl View {
         let Some(only) = &show.only_resources else { return true };
         let base = |id: &str| {
             let digits = |tail: &str| !tail.is_empty() && tail.bytes().all(|c| c.is_ascii_digit());
-            id.rsplit_once(':').filter(|(_, tail)| digits(tail)).map_or(id.to_owned(), |(head, _)| head.to_owned())
+            id.rsplit_once(':')
+                .filter(|(_, tail)| digits(tail))
+                .map_or(id.to_owned(), |(head, _)| head.to_owned())
         };
         let mut own = Some(rsc);
         while let Some(ix) = own {

@@ -17,9 +17,9 @@ impl View {
         if show.only_nodes.is_none() {
             return true;
         }
-        self.parts_of(rsc)
-            .into_iter()
-            .any(|leaf| self.sched.rscs[leaf].active.iter().any(|node| self.wants_node(show, *node)))
+        self.parts_of(rsc).into_iter().any(|leaf| {
+            self.sched.rscs[leaf].active.iter().any(|node| self.wants_node(show, *node))
+        })
     }
 
     /// The items of the resource list.
@@ -116,11 +116,19 @@ impl View {
         if r.variant == Variant::Bundle {
             // One line a replica follows the heading.
             let here = |at: usize| {
-                let Some(replica) = at.checked_sub(1).and_then(|at| r.bundle.replicas.get(at)) else { return true };
+                let Some(replica) = at.checked_sub(1).and_then(|at| r.bundle.replicas.get(at))
+                else {
+                    return true;
+                };
                 let active = &self.sched.rscs[replica.container].active;
                 active.is_empty() || active.iter().any(|node| self.wants_node(show, *node))
             };
-            return lines.into_iter().enumerate().filter(|(at, _)| here(*at)).map(|(_, line)| line).collect();
+            return lines
+                .into_iter()
+                .enumerate()
+                .filter(|(at, _)| here(*at))
+                .map(|(_, line)| line)
+                .collect();
         }
         lines
             .into_iter()
@@ -178,7 +186,10 @@ impl View {
                 lines.push(Line { level: level + 1, text: format!("Replica[{}]", replica.index) });
             }
             for member in members {
-                lines.push(Line { level: level + 2, text: self.sched.primitive_line(member, style) });
+                lines.push(Line {
+                    level: level + 2,
+                    text: self.sched.primitive_line(member, style),
+                });
             }
         }
         lines
