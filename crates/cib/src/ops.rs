@@ -5,6 +5,7 @@
 //!
 //! Source: `spec/cib.md` §6.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use xml::{Element, Node, NodePath, XPath};
@@ -287,14 +288,10 @@ fn score_of(text: &str) -> i64 {
     }
 }
 
-/// Evaluates increments that nothing was there to be added to: `num="num++"` becomes 1.
-pub fn settle_increments(element: &mut Element) {
-    fn has_any(element: &Element) -> bool {
-        element.attrs().any(|(name, value)| {
-            value.len() > name.len() + 1 && increment(name, "0", value).is_some()
-        }) || element.children().any(has_any)
-    }
-    fn settle(element: &mut Element) {
+/// Evaluates increments that nothing was there to be added to: `num="num++"` becomes 1. Looks
+/// only at what `new` does not share with `old`.
+pub fn settle_increments(old: &Element, new: &mut Element) {
+    edit_unshared(Some(old), new, &mut |element| {
         let settled: Vec<(String, String)> = element
             .attrs()
             .filter_map(|(name, value)| Some((name.to_owned(), increment(name, "0", value)?)))
@@ -302,33 +299,33 @@ pub fn settle_increments(element: &mut Element) {
         for (name, value) in settled {
             element.set(&name, value);
         }
-        for node in element.nodes_mut() {
-            if let Node::Element(child) = node
-                && has_any(child)
-            {
-                settle(Arc::make_mut(child));
-            }
-        }
-    }
-    if has_any(element) {
-        settle(element);
-    }
+    });
 }
 
-/// Removes every element that has an attribute `__delete__` (the option *mixed_update*).
-pub fn drop_deleted(element: &mut Element) {
-    fn marked(element: &Element) -> bool {
-        element.has("__delete__") || element.children().any(marked)
-    }
-    if !marked(element) {
-        return;
-    }
-    element.retain_children(|child| !child.has("__delete__"));
-    for node in element.nodes_mut() {
+/// Removes every element that has an attribute `__delete__` (the option *mixed_update*). Looks
+/// only at what `new` does not share with `old`.
+pub fn drop_deleted(old: &Element, new: &mut Element) {
+    edit_unshared(Some(old), new, &mut |element| {
+        if element.children().any(|child| child.has("__delete__")) {
+            element.retain_children(|child| !child.has("__delete__"));
+        }
+    });
+}
+
+/// Calls `edit` on the element and on all below it that are not shared with `old`.
+fn edit_unshared(old: Option<&Element>, new: &mut Element, edit: &mut impl FnMut(&mut Element)) {
+    edit(new);
+    let shared: BTreeSet<*const Element> =
+        old.into_iter().flat_map(Element::shared_children).map(Arc::as_ptr).collect();
+    for node in new.nodes_mut() {
         if let Node::Element(child) = node
-            && marked(child)
+            && !shared.contains(&Arc::as_ptr(child))
         {
-            drop_deleted(Arc::make_mut(child));
+            let before = old.and_then(|old| match child.id() {
+                Some(id) => old.child_with_id(child.name(), id),
+                None => old.child(child.name()),
+            });
+            edit_unshared(before, Arc::make_mut(child), edit);
         }
     }
 }

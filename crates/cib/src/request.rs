@@ -154,7 +154,7 @@ fn query_xpath(cib: &Element, request: &Request<'_>) -> Outcome {
 
 fn change(cib: &Arc<Element>, op: Op, request: &Request<'_>) -> Outcome {
     let mut new = Element::clone(cib);
-    let effect = match contents(&mut new, op, request) {
+    let effect = match contents(cib, &mut new, op, request) {
         Ok(effect) => effect,
         Err(refused) => {
             return Outcome { output: refused.1.map(Arc::new), ..Outcome::failed(refused.0) };
@@ -168,7 +168,7 @@ fn change(cib: &Arc<Element>, op: Op, request: &Request<'_>) -> Outcome {
     if let Err(rc) = acceptable(cib, &new) {
         return Outcome::failed(rc);
     }
-    ops::settle_increments(&mut new);
+    ops::settle_increments(cib, &mut new);
 
     let configuration = configuration_changed(cib, &new) || effect.forced;
     if !configuration && same(cib, &new) {
@@ -217,7 +217,12 @@ fn replaces_document(request: &Request<'_>) -> bool {
 type Refused = (Rc, Option<Element>);
 
 /// Runs the operation itself on the copy.
-fn contents(new: &mut Element, op: Op, request: &Request<'_>) -> Result<Effect, Refused> {
+fn contents(
+    old: &Element,
+    new: &mut Element,
+    op: Op,
+    request: &Request<'_>,
+) -> Result<Effect, Refused> {
     let only_rc = |rc: Rc| (rc, None);
     let section = request.section;
     let multiple = request.has(call::MULTIPLE);
@@ -251,7 +256,7 @@ fn contents(new: &mut Element, op: Op, request: &Request<'_>) -> Result<Effect, 
                 ops::modify(new, section, input, can_create)
             };
             if request.has(call::MIXED_UPDATE) && effect.is_ok() {
-                ops::drop_deleted(new);
+                ops::drop_deleted(old, new);
             }
             effect.map_err(only_rc)
         }

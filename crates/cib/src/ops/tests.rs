@@ -59,7 +59,7 @@ fn modify_merges_and_never_removes() {
     assert!(modify(&mut cib, "nodes", &new, true).unwrap().appended);
     assert!(nodes(&cib).ends_with("<node id=\"9\" uname=\"z\"/></nodes>"));
     modify(&mut cib, "", &el("<cib epoch='epoch++' n='n+=7'/>"), false).unwrap();
-    settle_increments(&mut cib);
+    settle_increments(&doc(), &mut cib);
     assert_eq!((cib.get("epoch"), cib.get("n")), (Some("2"), Some("7")));
 }
 
@@ -115,6 +115,6 @@ fn replace_needs_a_target() {
 fn mixed_updates_delete_marked_elements() {
     let mut cib = doc();
     modify(&mut cib, "nodes", &el("<node id='1' __delete__='1'/>"), false).unwrap();
-    drop_deleted(&mut cib);
+    drop_deleted(&doc(), &mut cib);
     assert_eq!(nodes(&cib), "<nodes><node id=\"2\" uname=\"b\"/></nodes>");
 }

@@ -21,6 +21,12 @@ pub(super) fn check(element: &Element, parent: Option<&Element>, version: Versio
         "operations" if element.has("id-ref") && !element.is_leaf() => {
             fail("with `id-ref` it may hold nothing".into());
         }
+        "cib" => {
+            let mut names = element.children().map(Element::name);
+            if names.next() != Some("configuration") && element.child("configuration").is_some() {
+                fail("`configuration` must be its first element".into());
+            }
+        }
         "op" if element.has("start-delay") && element.has("interval-origin") => {
             fail("`start-delay` and `interval-origin` exclude each other".into());
         }
@@ -156,10 +162,11 @@ fn refused(set: &str, parent: &str, name: &str, value: Option<&str>, version: Ve
     let is_agent = matches!(parent, "primitive" | "template");
     match set {
         "cluster_property_set" if later => {
+            // A value must be given, and none of the stacks that are gone.
             let old_stack = name == "cluster-infrastructure"
                 && matches!(
                     value,
-                    Some(
+                    None | Some(
                         "heartbeat"
                             | "openais"
                             | "classic openais"
