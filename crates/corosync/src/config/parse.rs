@@ -191,6 +191,10 @@ impl<'a> Parser<'a> {
         if self.only_uidgid && section != Section::UidGid {
             return Err(self.error("uidgid: Can't add subsection different than uidgid"));
         }
+        if path == "nodelist" {
+            // As upstream: a second nodelist starts over, its nodes replace those of the first.
+            self.nodes = 0;
+        }
         if path == "service" {
             self.warn(
                 "service".into(),
