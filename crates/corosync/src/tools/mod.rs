@@ -11,6 +11,7 @@ mod cmapctl;
 mod cpg_load;
 mod cpgtool;
 mod getopt;
+mod ipc_storm;
 mod keygen;
 mod quorumtool;
 
@@ -27,6 +28,7 @@ pub fn applets() -> Vec<Applet> {
         sbin("corosync-keygen", keygen::run),
         sbin("corosync-quorumtool", quorumtool::run),
         Applet { name: "cpg-load", dir: "", run: cpg_load::run },
+        Applet { name: "ipc-storm", dir: "", run: ipc_storm::run },
     ]
 }
 
