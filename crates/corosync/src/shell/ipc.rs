@@ -106,6 +106,20 @@ impl Ipc {
         }
     }
 
+    /// Events that follow wake their clients only at [`pay_wakeups`](Self::pay_wakeups).
+    pub(super) fn put_off_wakeups(&mut self) {
+        for endpoint in &mut self.endpoints {
+            endpoint.server.put_off_wakeups();
+        }
+    }
+
+    /// Wakes the clients that got events.
+    pub(super) fn pay_wakeups(&mut self) {
+        for endpoint in &mut self.endpoints {
+            endpoint.server.pay_wakeups();
+        }
+    }
+
     /// Stops or lets go the multicasts of all clients of process groups.
     pub(super) fn set_closed(&mut self, closed: bool) {
         if self.is_closed == closed {

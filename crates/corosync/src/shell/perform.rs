@@ -17,6 +17,8 @@ use crate::engine::{Admission, GROUP_SERVICES, GROUP_SYNC, Membership, Output, S
 
 impl Daemon {
     pub(super) fn pump(&mut self, now: Time) {
+        // A packet can bring dozens of messages: each client is woken once for all of them.
+        self.ipc.put_off_wakeups();
         loop {
             let mut busy = self.drain_ring(now);
             busy |= self.drain_engine(now);
@@ -25,14 +27,23 @@ impl Daemon {
             }
         }
         self.refill(now);
-        let failed = self.transport.flush();
-        self.send_failures =
-            if failed == 0 { 0 } else { self.send_failures.saturating_add(failed as u32) };
+        self.flush_ring();
+        self.ipc.pay_wakeups();
         self.follow_changes(now);
         let closed = self.engine.is_syncing()
             || !self.overflow.is_empty()
             || self.srp.queue_level() == QueueLevel::Critical;
         self.ipc.set_closed(closed);
+    }
+
+    /// Hands what the ring sends to the kernel.
+    fn flush_ring(&mut self) {
+        if self.transport.is_flushed() {
+            return;
+        }
+        let failed = self.transport.flush();
+        self.send_failures =
+            if failed == 0 { 0 } else { self.send_failures.saturating_add(failed as u32) };
     }
 
     pub(super) fn drain_ring(&mut self, now: Time) -> bool {
@@ -44,6 +55,8 @@ impl Daemon {
                 totem::Output::Unicast { to, packet } => self.transport.send_token(to, packet),
                 totem::Output::Persist { ring_seq } => self.persist(ring_seq),
                 totem::Output::Deliver(delivery) => {
+                    // The token goes on while we are busy with what it brought.
+                    self.flush_ring();
                     for group in [GROUP_SERVICES, GROUP_SYNC] {
                         if delivery.groups.contains(group) {
                             let swapped = delivery.foreign_order;

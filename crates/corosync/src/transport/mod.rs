@@ -99,6 +99,14 @@ impl Transport {
         }
     }
 
+    /// Whether nothing is queued.
+    pub fn is_flushed(&self) -> bool {
+        match self {
+            Transport::Udp(udp) => udp.is_flushed(),
+            Transport::Udpu(udpu) => udpu.is_flushed(),
+        }
+    }
+
     /// Takes a batch of datagrams from the kernel, without blocking; then [`packet`](Self::packet)
     /// gives each. Call until it returns 0.
     pub fn recv_batch(&mut self) -> usize {

@@ -54,6 +54,10 @@ impl Outbox {
         failures
     }
 
+    pub(super) fn is_empty(&self) -> bool {
+        self.queue.is_empty()
+    }
+
     pub(super) fn clear(&mut self) {
         self.queue.clear();
     }

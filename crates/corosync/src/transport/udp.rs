@@ -165,6 +165,10 @@ impl Udp {
         }
     }
 
+    pub(super) fn is_flushed(&self) -> bool {
+        self.outbox.is_empty()
+    }
+
     pub(super) fn recv_batch(&mut self) -> usize {
         let Some(sockets) = &self.sockets else { return 0 };
         if self.mcast_count < BATCH {

@@ -123,6 +123,10 @@ impl Udpu {
         }
     }
 
+    pub(super) fn is_flushed(&self) -> bool {
+        self.outbox.is_empty()
+    }
+
     pub(super) fn recv_batch(&mut self) -> usize {
         self.accepted.clear();
         let Some(socket) = &self.socket else { return 0 };

@@ -60,6 +60,9 @@ pub struct ConnStats {
     pub queued: usize,
 }
 
+/// So many events are not kept from a client for the sake of fewer system calls.
+const WAKE_AFTER: u64 = 64;
+
 /// Which way a message goes.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Channel {
@@ -84,6 +87,8 @@ pub(crate) struct Open {
     events: VecDeque<Vec<u8>>,
     /// Bytes that tell the client of events already in the ring, which the socket had no room for.
     pub(crate) bytes_owed: u64,
+    /// The server pays the bytes of many events at once.
+    pub(crate) pays_later: bool,
     pub(crate) stats: ConnStats,
 }
 
@@ -141,6 +146,7 @@ impl Open {
             responses: VecDeque::new(),
             events: VecDeque::new(),
             bytes_owed: 0,
+            pays_later: false,
             stats: ConnStats::default(),
         };
         Ok((open, answer.encode()))
@@ -228,6 +234,7 @@ impl Open {
 
     /// Sends what waits, as far as there is room.
     pub(crate) fn flush(&mut self, stream: &OwnedFd) -> Result<(), RingError> {
+        self.pays_later = false;
         for channel in [Channel::Response, Channel::Event] {
             loop {
                 let queue = match channel {
@@ -273,7 +280,9 @@ impl Open {
                 self.stats.events += 1;
                 if matches!(self.channels, Channels::Shm { .. }) {
                     self.bytes_owed += 1;
-                    self.pay_bytes(stream)?;
+                    if !self.pays_later || self.bytes_owed >= WAKE_AFTER {
+                        self.pay_bytes(stream)?;
+                    }
                 }
             }
         }

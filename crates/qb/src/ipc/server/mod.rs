@@ -83,6 +83,9 @@ pub struct Server {
     events: Vec<Event>,
     in_pass: bool,
     closed: u64,
+    /// Wakeups are put off until [`pay_wakeups`](Server::pay_wakeups).
+    puts_off: bool,
+    debtors: Vec<u64>,
 }
 
 impl Server {
@@ -130,6 +133,8 @@ impl Server {
             events: Vec::new(),
             in_pass: false,
             closed: 0,
+            puts_off: false,
+            debtors: Vec::new(),
         })
     }
 
@@ -273,6 +278,28 @@ impl Server {
         self.send(conn, Channel::Event, parts)
     }
 
+    /// From now on events wake their clients only at [`pay_wakeups`](Self::pay_wakeups): for
+    /// servers that send many in a row.
+    pub fn put_off_wakeups(&mut self) {
+        self.puts_off = true;
+    }
+
+    /// Wakes the clients of all events since [`put_off_wakeups`](Self::put_off_wakeups), which
+    /// ends here.
+    pub fn pay_wakeups(&mut self) {
+        self.puts_off = false;
+        for id in std::mem::take(&mut self.debtors) {
+            let Some(client) = self.conns.get_mut(&id) else { continue };
+            let State::Open(open) = &mut client.state else { continue };
+            open.pays_later = false;
+            if open.pay_bytes(&client.stream).is_err() {
+                self.end(id);
+            } else if open.bytes_owed > 0 {
+                self.update_interest(id);
+            }
+        }
+    }
+
     /// Ends a connection. The [`ServerEvent::Disconnect`] comes as for any other end.
     pub fn disconnect(&mut self, conn: ConnId) {
         self.end(conn.0);
@@ -334,7 +361,18 @@ impl Server {
     fn send(&mut self, conn: ConnId, channel: Channel, parts: &[&[u8]]) -> bool {
         let Some(client) = self.conns.get_mut(&conn.0) else { return false };
         let State::Open(open) = &mut client.state else { return false };
+        open.pays_later = self.puts_off;
+        let debt = open.bytes_owed;
         match open.send(channel, parts, &client.stream) {
+            Ok(()) if self.puts_off && channel == Channel::Event => {
+                if debt == 0 && open.bytes_owed > 0 {
+                    self.debtors.push(conn.0);
+                }
+                if self.retry_nanos == 0 && open.has_backlog() {
+                    self.set_timer(RETRY_MIN_NANOS);
+                }
+                true
+            }
             Ok(()) => {
                 // What cannot go now goes by the timer or when the socket has room; both are
                 // rare, so the common case costs one comparison.
