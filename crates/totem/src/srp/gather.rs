@@ -107,6 +107,12 @@ impl Srp {
         self.token_ring_id_seq = self.token_ring_id_seq.max(join.ring_seq);
         let committed =
             self.new_memb.contains(&join.system_from) && join.ring_seq >= self.ring_id.seq;
+        // A partner of the ring being formed that has meanwhile heard of one more node will not
+        // take the commit token: it gathers again, and so must we. (Upstream sits out the token
+        // timeout here, which is why its nodes sometimes need seconds to find each other.)
+        let moved_on = header_nodeid != 0
+            && self.new_memb.contains(&join.system_from)
+            && !subset(&join.proc_list, &self.proc_list);
         match self.state {
             State::Operational => {
                 let stale =
@@ -116,7 +122,7 @@ impl Srp {
                 }
             }
             State::Gather => self.process_join(now, header_nodeid, &join),
-            State::Commit if committed => {
+            State::Commit if committed || moved_on => {
                 self.note_leave(header_nodeid, &join);
                 self.merge_lists(&join);
                 self.enter_gather(now, GatherReason::JoinCommit);

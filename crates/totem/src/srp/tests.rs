@@ -179,6 +179,33 @@ fn a_dead_member_is_gone_after_token_and_consensus() {
 }
 
 #[test]
+fn a_partner_that_met_a_third_node_does_not_cost_a_token_timeout() {
+    let mut bench = Bench::new(1);
+    bench.run(500);
+    let join = |proc_list: &[u32]| {
+        let ids = |list: &[u32]| list.iter().copied().map(NodeId).collect();
+        let message = Message::Join(wire::Join {
+            system_from: NodeId(2),
+            ring_seq: 1,
+            proc_list: ids(proc_list),
+            failed_list: Vec::new(),
+        });
+        wire::encode(&Header::own(Kind::Join, NodeId(2), 0), &message)
+    };
+    let now = bench.now;
+    let one = &mut bench.nodes[0];
+    one.handle_packet(now, &join(&[1, 2])).unwrap();
+    one.handle_packet(now, &join(&[1, 2])).unwrap();
+    assert_eq!(one.state(), State::Commit);
+    // What it says without news is old: the commit token may still reach it.
+    one.handle_packet(now, &join(&[1, 2])).unwrap();
+    assert_eq!(one.state(), State::Commit);
+    one.handle_packet(now, &join(&[1, 2, 3])).unwrap();
+    assert_eq!(one.state(), State::Gather);
+    assert!(one.processors().contains(&NodeId(3)));
+}
+
+#[test]
 fn leaving_in_order_needs_no_timeout() {
     let mut bench = Bench::new(3);
     bench.run(1000);
