@@ -6,6 +6,7 @@ pub mod cluster;
 pub mod controld;
 pub mod daemon;
 pub mod execd;
+pub mod fenced;
 mod logging;
 pub mod pacemakerd;
 pub mod schedulerd;
@@ -25,6 +26,7 @@ pub fn applets() -> Vec<Applet> {
         daemon("pacemaker-controld", controld::shell::main),
         daemon("crmd", controld::shell::main),
         daemon("pacemaker-execd", execd::shell::main),
+        daemon("pacemaker-fenced", fenced::shell::main),
         daemon("pacemaker-schedulerd", schedulerd::shell::main),
         daemon("pengine", schedulerd::shell::main),
         Applet { name: "pacemakerd", dir: "sbin", run: pacemakerd::shell::main },
