@@ -154,6 +154,32 @@ impl Attrd {
         self.send(None, xml);
     }
 
+    /// Takes up what the CIB knows of our node's attributes: a manager that was killed knows
+    /// nothing, but its node's fail counts and promotion scores are as true as before. `found` is
+    /// our `<transient_attributes>`. (Upstream's manager forgets them.)
+    pub fn restore(&mut self, found: &Element) {
+        let default_set = format!("status-{}", self.own_id);
+        for set in found.children_named("instance_attributes") {
+            for nvpair in set.children_named("nvpair") {
+                let (Some(name), Some(value)) = (nvpair.get("name"), nvpair.get("value")) else {
+                    continue;
+                };
+                let mut update = Element::new("attrd_restore")
+                    .with("src", "attrd")
+                    .with("task", "update")
+                    .with("attr_name", name)
+                    .with("attr_value", value)
+                    .with("attr_is_private", "0")
+                    .with("attr_host", self.own_name.as_str())
+                    .with("attr_host_id", self.own_id.to_string());
+                if let Some(id) = set.id().filter(|id| *id != default_set) {
+                    update.set("attr_set", id);
+                }
+                self.send(None, update);
+            }
+        }
+    }
+
     /// No more elections: the process is about to end.
     pub fn shutting_down(&mut self) {
         self.shutting_down = true;

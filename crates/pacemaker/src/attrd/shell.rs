@@ -73,6 +73,16 @@ fn connect_cib() -> Option<Live> {
     Some(cib)
 }
 
+/// Our node's attributes as the CIB has them.
+fn own_attributes(cib: &mut Live, xpath: &str) -> Option<Element> {
+    let query = cib::Request {
+        section: Some(xpath),
+        options: cib::call::XPATH | cib::call::SCOPE_LOCAL,
+        ..cib::Request::default()
+    };
+    cib.call(Op::Query, &query, Duration::from_secs(10)).ok().flatten()
+}
+
 /// Ids of the nodes whose attributes a patch erased as a whole.
 fn erased_nodes(patch: &Element) -> Vec<String> {
     patch
@@ -102,13 +112,18 @@ fn run() -> io::Result<CrmExit> {
         .map_err(|error| io::Error::other(format!("cannot connect to the cluster: {error}")))?;
     let own = group.own_name().to_owned();
     base::info!("Cluster connection active, local node is {own}");
-    let erase = cib::Request {
-        section: Some(&format!("//node_state[@uname='{own}']/transient_attributes")),
-        options: cib::call::XPATH | cib::call::QUORUM_OVERRIDE | cib::call::DISCARD_REPLY,
-        ..cib::Request::default()
-    };
-    if let Err(error) = cib.send(Op::Delete, &erase) {
-        base::warning!("Could not erase our transient attributes: {error}");
+    let mine = format!("//node_state[@uname='{own}']/transient_attributes");
+    let respawned = std::env::var("PCMK_respawned").is_ok_and(|value| value == "true");
+    let known = if respawned { own_attributes(&mut cib, &mine) } else { None };
+    if known.is_none() {
+        let erase = cib::Request {
+            section: Some(&mine),
+            options: cib::call::XPATH | cib::call::QUORUM_OVERRIDE | cib::call::DISCARD_REPLY,
+            ..cib::Request::default()
+        };
+        if let Err(error) = cib.send(Op::Delete, &erase) {
+            base::warning!("Could not erase our transient attributes: {error}");
+        }
     }
     wire.join().map_err(|error| io::Error::other(format!("cannot join the group: {error}")))?;
     let service = Service::bind("attrd")?;
@@ -119,6 +134,10 @@ fn run() -> io::Result<CrmExit> {
     lp.add(&signals, SIGNALS, Interest::READ)?;
     let mut core = Attrd::new(&own, group.own_id());
     core.started();
+    if let Some(known) = known {
+        base::notice!("Taking up our node's attributes where a killed manager left them");
+        core.restore(&known);
+    }
     let mut shell = Shell {
         lp,
         service,

@@ -237,3 +237,53 @@ fn nonsense_is_refused_politely() {
         room.run();
     }
 }
+
+#[test]
+fn a_killed_managers_successor_takes_up_its_attributes() {
+    let mut room = Room::new(2);
+    room.ask(1, "<u task='update' attr_name='master-s' attr_value='10'/>");
+    room.finish_writes();
+    let node = &mut room.nodes[0];
+    node.peers.set_online(NodeId(2), false);
+    for change in node.peers.take_changes() {
+        let ctx = ctx!(room, node);
+        node.attrd.peer_changed(ctx, &change);
+    }
+    assert_eq!(room.value(0, "master-s", "n2"), None);
+    let node = &mut room.nodes[0];
+    node.peers.ensure(NodeId(2), Some("n2"));
+    node.peers.set_online(NodeId(2), true);
+    let node = &mut room.nodes[1];
+    node.attrd = Attrd::new("n2", NodeId(2));
+    node.attrd.started();
+    node.attrd.restore(
+        &xml::parse(
+            "<transient_attributes id='2'><instance_attributes id='status-2'><nvpair \
+             id='status-2-master-s' name='master-s' value='10'/></instance_attributes>\
+             </transient_attributes>",
+        )
+        .unwrap(),
+    );
+    room.run();
+    assert_eq!(room.value(0, "master-s", "n2").as_deref(), Some("10"));
+}
+
+#[test]
+fn erased_attributes_are_written_again_unless_their_node_leaves() {
+    let mut room = Room::new(2);
+    room.ask(1, "<u task='update' attr_name='a' attr_value='1'/>");
+    room.finish_writes();
+    let node = &mut room.nodes[0];
+    let ctx = ctx!(room, node);
+    node.attrd.erased(ctx, "2");
+    room.run();
+    assert_eq!(room.writes.len(), 1);
+    room.finish_writes();
+    room.ask(1, "<u task='update' attr_name='shutdown' attr_value='1234'/>");
+    room.finish_writes();
+    let node = &mut room.nodes[0];
+    let ctx = ctx!(room, node);
+    node.attrd.erased(ctx, "2");
+    room.run();
+    assert!(room.writes.is_empty());
+}

@@ -149,11 +149,15 @@ impl Attrd {
         if leaving(&host) || !self.is_writer() {
             return;
         }
+        let mut names = Vec::new();
         for attribute in self.attributes.values_mut() {
             if !attribute.is_private && attribute.value(&host).is_some() {
                 attribute.changed = true;
-                attribute.timer.get_or_insert(ctx.now + WRITE_RETRY);
+                names.push(attribute.name.clone());
             }
+        }
+        for name in names {
+            self.write(ctx, &name, true);
         }
     }
 

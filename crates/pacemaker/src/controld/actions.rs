@@ -574,6 +574,7 @@ impl Controller {
         }
         let outcome = self.election.timed_out(now);
         self.election_out(outcome);
+        self.grace_ends();
         self.actions_lost();
     }
 }

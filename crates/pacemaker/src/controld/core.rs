@@ -255,6 +255,11 @@ pub struct Controller {
     pub(super) ring_seq: u64,
     /// Nodes whose daemon left in the configuration change being handled.
     pub(super) leaving: Vec<NodeId>,
+    /// Living nodes whose controller died a moment ago, and until when it may come back before
+    /// the node counts as failed.
+    pub(super) grace: BTreeMap<NodeId, Time>,
+    /// The scheduler is asked once nobody has grace any more.
+    pub(super) schedule_held: bool,
     pub(super) join: Join,
     pub(super) graph: Graph,
     pub(super) pass_wanted: bool,
@@ -306,6 +311,8 @@ impl Controller {
             quorum_written: None,
             ring_seq: 0,
             leaving: Vec::new(),
+            grace: BTreeMap::new(),
+            schedule_held: false,
             join: Join::default(),
             graph: Graph::default(),
             pass_wanted: false,
@@ -568,6 +575,7 @@ impl Controller {
             .flatten()
             .chain(self.election.next_deadline())
             .chain(self.graph.next_deadline())
+            .chain(self.grace.values().copied())
             .min()
     }
 

@@ -43,6 +43,10 @@ impl Controller {
             return;
         }
         self.schedule_reference = None;
+        self.schedule_held = !self.grace.is_empty();
+        if self.schedule_held {
+            return;
+        }
         // Updates of our own that are still under way would make the answer outdated at once:
         // the last of them brings us back here.
         self.schedule_wanted = self.n_cib_writes() > 0;

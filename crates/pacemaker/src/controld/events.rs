@@ -32,6 +32,8 @@ impl Controller {
         {
             return;
         }
+        // A failed operation stands in the history twice, as the last one and as the last failure.
+        let mut seen = std::collections::BTreeSet::new();
         for reaction in diff::reactions(diff) {
             match reaction {
                 Reaction::Abort(reason) => {
@@ -57,7 +59,18 @@ impl Controller {
                         self.abort_transition(INFINITY, Completion::Restart, "History refresh");
                     }
                 }
-                Reaction::Event { node, op } => self.process_event(&node, &op),
+                Reaction::Event { node, op } => {
+                    let text = |name: &str| op.get(name).unwrap_or("").to_owned();
+                    let identity = (
+                        node.clone(),
+                        text("operation_key"),
+                        text("call-id"),
+                        text("transition-magic"),
+                    );
+                    if seen.insert(identity) {
+                        self.process_event(&node, &op);
+                    }
+                }
             }
         }
     }

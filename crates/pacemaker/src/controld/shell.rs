@@ -70,6 +70,10 @@ pub fn main(args: &[String]) -> i32 {
         print!("{}", super::option_list::document());
         return CrmExit::Ok.code();
     }
+    if args.get(1).is_some_and(|word| word == "version") {
+        println!("CRM Version: {} ({})", daemon::VERSION, daemon::BUILD);
+        return CrmExit::Ok.code();
+    }
     if let Err(exit) = daemon::start("pacemaker-controld", args) {
         return exit;
     }

@@ -25,6 +25,10 @@ impl Facts {
     pub(super) const ALL: Facts = Facts { cluster: true, peer: true, join: true, expected: true };
 }
 
+/// How long a living node has to start its controller again. Upstream's takes a second to
+/// announce itself, ours a tenth of that.
+const GRACE: std::time::Duration = std::time::Duration::from_millis(2000);
+
 impl Controller {
     /// `<node_state>` of a peer with some facts; `None` while nothing is known of it.
     pub(super) fn node_state(&self, peer: &Peer, facts: Facts, origin: &str) -> Option<Element> {
@@ -90,6 +94,12 @@ impl Controller {
                     if self.dc_name.as_deref() == Some(name.as_str()) {
                         self.election.clear_dampening();
                     }
+                    let dc = self.dc_name.as_deref();
+                    if self.connected.contains(&super::core::Service::Cib)
+                        && (self.flags.the_dc || dc.is_none_or(|dc| dc == name))
+                    {
+                        self.delete_transient_attributes(&name, cib_option::SCOPE_LOCAL);
+                    }
                 }
                 facts.cluster = true;
             }
@@ -108,26 +118,81 @@ impl Controller {
                     self.input(Input::Error, Cause::Callback, "peer_update_callback");
                     return;
                 }
+                // When only the controller of a living node died, the node's attributes are as true
+                // as before, and its attribute manager would not write them again. (Upstream
+                // deletes them even then, and with them promotion scores: roles would move.)
+                let node_left = peer.state != Some(PeerState::Member)
+                    || self.join.expected.get(&peer.id) == Some(&"down");
                 let was_dc = self.dc_name.as_deref() == Some(name.as_str());
                 if was_dc && !peer.is_active() {
                     self.note(Priority::Notice, format!("Our peer on the DC ({name}) is dead"));
                     // Having lost against a dead node says nothing about the next election.
                     self.election.clear_dampening();
                     self.input(Input::Election, Cause::Callback, "peer_update_callback");
-                    self.delete_transient_attributes(&name, cib_option::SCOPE_LOCAL);
+                    if node_left {
+                        self.delete_transient_attributes(&name, cib_option::SCOPE_LOCAL);
+                    }
                 } else if self.flags.the_dc || self.dc_name.is_none() || self.dc_is_leaving() {
                     if appeared {
                         self.start_fence_history_timer();
-                    } else {
+                    } else if node_left {
                         self.delete_transient_attributes(&name, cib_option::SCOPE_LOCAL);
                     }
                 }
             }
         }
+        if peer.online || peer.state != Some(PeerState::Member) {
+            self.end_grace(peer.id);
+        } else if self.deserves_grace(peer, change.what) {
+            self.note(
+                Priority::Warning,
+                format!("Controller of {name} is gone; its node gets a moment to bring it back"),
+            );
+            self.grace.insert(peer.id, self.clock.now + GRACE);
+            self.join.set_phase(peer.id, Phase::None);
+            self.check_join_state("peer_update_callback");
+            self.pass_wanted = true;
+            return;
+        }
         if self.flags.the_dc {
             self.peer_changed_for_dc(peer, &name, appeared, facts, change.what);
         }
         self.pass_wanted = true;
+    }
+
+    /// A controller died, but corosync says that its node lives, and nobody asked it to leave:
+    /// pacemakerd is about to start it again. Its resources run on undisturbed meanwhile, so
+    /// recovering (or fencing) them at once would do the only harm.
+    fn deserves_grace(&self, peer: &Peer, what: Change) -> bool {
+        matches!(what, Change::Online(true))
+            && peer.state == Some(PeerState::Member)
+            && self.join.expected.get(&peer.id) != Some(&"down")
+            && self.graph.down_action(&peer.uuid()).is_none()
+    }
+
+    fn end_grace(&mut self, id: NodeId) {
+        if self.grace.remove(&id).is_some() && self.grace.is_empty() && self.schedule_held {
+            self.schedule_held = false;
+            self.queue_actions(Actions::of(&[Action::PeInvoke]), None);
+        }
+    }
+
+    /// Controllers that did not come back in time: their nodes failed.
+    pub(super) fn grace_ends(&mut self) {
+        let now = self.clock.now;
+        let over: Vec<NodeId> =
+            self.grace.iter().filter(|(_, end)| **end <= now).map(|(id, _)| *id).collect();
+        for id in over {
+            self.end_grace(id);
+            let Some(peer) = self.group.peers().get(id).filter(|peer| !peer.online).cloned() else {
+                continue;
+            };
+            if self.flags.the_dc {
+                let name = peer.label().to_owned();
+                let facts = Facts { peer: true, ..Facts::default() };
+                self.peer_changed_for_dc(&peer, &name, false, facts, Change::Online(true));
+            }
+        }
     }
 
     fn dc_is_leaving(&self) -> bool {
@@ -348,7 +413,7 @@ impl Controller {
     /// All nodes' state (DC).
     pub(super) fn populate_status(&mut self, facts: Facts, origin: &'static str) {
         let mut status = Element::new("status");
-        for peer in self.group.peers().iter() {
+        for peer in self.group.peers().iter().filter(|peer| !self.grace.contains_key(&peer.id)) {
             if let Some(state) = self.node_state(peer, facts, origin) {
                 status.push(state);
             }

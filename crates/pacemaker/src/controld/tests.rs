@@ -437,3 +437,52 @@ fn random_messages_crash_nobody() {
         }
     }
 }
+
+impl Room {
+    /// The controller of a node dies; the node lives on.
+    fn kill_controller(&mut self, at: usize) {
+        self.nodes[at].up = false;
+        let left = [self.nodes[at].address];
+        let members: Vec<Address> =
+            self.nodes.iter().filter(|node| node.up).map(|node| node.address).collect();
+        for other in 0..self.nodes.len() {
+            if self.nodes[other].up {
+                let clock = self.clock(other);
+                let node = &mut self.nodes[other];
+                node.core.group_leaving(&[left[0].node]);
+                for event in node.core.group.confchg(clock.now, &members, &left) {
+                    node.core.group_event(clock, &event);
+                }
+                self.drain(other);
+            }
+        }
+        self.run();
+    }
+
+    fn n_scheduled(&self) -> u32 {
+        self.next_graph
+    }
+}
+
+#[test]
+fn a_killed_controller_gets_a_moment_to_come_back() {
+    for (victim, dc) in [(1, 0), (0, 1)] {
+        let mut room = Room::new(3);
+        room.start();
+        room.wait(Duration::from_secs(1));
+        let before = room.n_scheduled();
+        room.kill_controller(victim);
+        room.wait(Duration::from_millis(1500));
+        assert_eq!(room.n_scheduled(), before, "nothing is recovered yet");
+        let told = room.nodes[dc]
+            .cib
+            .iter()
+            .filter_map(|request| request.data.as_ref())
+            .any(|d| d.descendants().any(|e| e.get("crmd") == Some("offline")));
+        assert!(!told);
+        room.wait(Duration::from_millis(1000));
+        assert!(room.n_scheduled() > before, "it did not come back");
+        assert_eq!(room.dcs(), [dc]);
+        assert_eq!(room.nodes[dc].core.state(), State::Idle);
+    }
+}
