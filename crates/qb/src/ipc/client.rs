@@ -8,6 +8,7 @@
 
 use super::address::{self, path_of};
 use super::datagram::Datagrams;
+use super::peer;
 use super::ring::{Ring, RingError};
 use super::server::Credentials;
 use super::wire::{self, ConnectResponse};
@@ -67,12 +68,7 @@ impl Client {
         let answer = receive_answer(&stream)?;
         sockopt::set_socket_passcred(&stream, false)?;
         let answer = ConnectResponse::parse(&answer).map_err(io::Error::from_raw_os_error)?;
-        let peer = sockopt::socket_peercred(&stream)?;
-        let server = Credentials {
-            pid: peer.pid.as_raw_nonzero().get().unsigned_abs(),
-            uid: peer.uid.as_raw(),
-            gid: peer.gid.as_raw(),
-        };
+        let server = peer::credentials(&stream)?;
         let files = match answer.connection_type {
             1 => [&answer.request, &answer.response, &answer.event]
                 .into_iter()

@@ -21,6 +21,7 @@ mod client;
 mod conn;
 mod datagram;
 mod map;
+mod peer;
 mod ring;
 mod semaphore;
 mod server;

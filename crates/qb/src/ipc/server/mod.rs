@@ -32,8 +32,8 @@ use std::collections::{BTreeMap, VecDeque};
 use std::io;
 
 const REQUESTS_PER_TURN: usize = 64;
-/// Clients that did not finish their handshake; more are refused.
-const HANDSHAKES_MAX: usize = 512;
+/// Clients of one user that may be in their handshake; the oldest makes room for one more.
+const HANDSHAKES_MAX: usize = 128;
 /// How soon a message that found no room is tried again, while that helps …
 const RETRY_MIN_NANOS: i64 = 100_000;
 /// … and when the client turns out to be asleep.
@@ -76,6 +76,8 @@ pub struct Server {
     /// The delay the timer is running with; 0 when it is not.
     retry_nanos: i64,
     kick: OwnedFd,
+    /// Given up for a moment when there are no more descriptors.
+    reserve: Option<OwnedFd>,
     conns: BTreeMap<u64, Conn>,
     next_id: u64,
     ready: VecDeque<u64>,
@@ -126,6 +128,7 @@ impl Server {
             timer,
             retry_nanos: 0,
             kick,
+            reserve: reserve_descriptor(),
             conns: BTreeMap::new(),
             next_id: FIRST_CONN,
             ready: VecDeque::new(),
@@ -404,6 +407,10 @@ impl Conn {
     fn wants_write(&self) -> bool {
         matches!(&self.state, State::Open(open) if open.bytes_owed > 0)
     }
+}
+
+fn reserve_descriptor() -> Option<OwnedFd> {
+    rustix::event::eventfd(0, EventfdFlags::CLOEXEC).ok()
 }
 
 impl Drop for Server {

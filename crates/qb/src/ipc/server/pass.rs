@@ -6,13 +6,13 @@
 //! level-triggered epoll wakes us for it.
 
 use super::{
-    Conn, ConnId, Credentials, HANDSHAKES_MAX, KICK, LISTENER, REQUESTS_PER_TURN, RETRY_MAX_NANOS,
-    RETRY_MIN_NANOS, Server, ServerEvent, State, TIMER,
+    Conn, ConnId, HANDSHAKES_MAX, KICK, LISTENER, REQUESTS_PER_TURN, RETRY_MAX_NANOS,
+    RETRY_MIN_NANOS, Server, ServerEvent, State, TIMER, reserve_descriptor,
 };
-use crate::ipc::wire;
+use crate::ipc::{peer, wire};
 use crate::mainloop::{Event, Interest, Token};
 use rustix::io::Errno;
-use rustix::net::{RecvFlags, SocketFlags, sockopt};
+use rustix::net::{RecvFlags, SocketFlags};
 use rustix::time::{Itimerspec, TimerfdTimerFlags, Timespec};
 
 /// What looking for a request gave.
@@ -48,19 +48,23 @@ impl Server {
             let stream = match rustix::net::accept_with(&self.listener, flags) {
                 Ok(stream) => stream,
                 Err(Errno::INTR | Errno::CONNABORTED) => continue,
+                Err(Errno::MFILE | Errno::NFILE) => {
+                    // The client stays in the backlog and would wake us for ever: with the
+                    // descriptor kept for this it can be sent away.
+                    self.reserve = None;
+                    let refused = rustix::net::accept_with(&self.listener, flags);
+                    let more = refused.is_ok();
+                    drop(refused);
+                    self.reserve = reserve_descriptor();
+                    if more && self.reserve.is_some() {
+                        continue;
+                    }
+                    return;
+                }
                 Err(_) => return,
             };
-            let waiting =
-                self.conns.values().filter(|c| matches!(c.state, State::Handshake(_))).count();
-            let Ok(peer) = sockopt::socket_peercred(&stream) else { continue };
-            if waiting >= HANDSHAKES_MAX {
-                continue;
-            }
-            let credentials = Credentials {
-                pid: peer.pid.as_raw_nonzero().get().unsigned_abs(),
-                uid: peer.uid.as_raw(),
-                gid: peer.gid.as_raw(),
-            };
+            let Ok(credentials) = peer::credentials(&stream) else { continue };
+            self.limit_handshakes(credentials.uid);
             let id = self.next_id;
             self.next_id += 1;
             if self.epoll.add(&stream, Token(id * 2), Interest::READ).is_err() {
@@ -70,6 +74,19 @@ impl Server {
             let interest = Interest::READ;
             let conn = Conn { stream, credentials, state, interest, turn: 0, hung_up: false };
             self.conns.insert(id, conn);
+            // Most clients have sent their request by now.
+            self.handshake(id);
+        }
+    }
+
+    /// Makes room for one more client of a user by giving up the one that has dawdled longest.
+    fn limit_handshakes(&mut self, uid: u32) {
+        let waiting = self.conns.iter().filter(|(_, conn)| {
+            conn.credentials.uid == uid && matches!(conn.state, State::Handshake(_))
+        });
+        let ids: Vec<u64> = waiting.map(|(id, _)| *id).collect();
+        if let (Some(oldest), true) = (ids.first(), ids.len() >= HANDSHAKES_MAX) {
+            self.conns.remove(oldest);
         }
     }
 
