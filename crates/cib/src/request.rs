@@ -41,6 +41,10 @@ pub struct Request<'a> {
     pub digest: Option<&'a str>,
     /// Counters come with the data (a full copy from a peer) and are not raised here.
     pub counters_given: bool,
+    /// Do as 2.1.5 and overlook objects appended whole when looking for changes of the
+    /// configuration. Managers must, because their counters have to equal those of their peers;
+    /// whoever works on a file need not.
+    pub overlook_appended: bool,
     /// Node the request came from (`update-origin`).
     pub origin: Option<&'a str>,
     /// Program it came from (`update-client`).
@@ -174,8 +178,7 @@ fn change(cib: &Arc<Element>, op: Op, request: &Request<'_>) -> Outcome {
     if !configuration && same(cib, &new) {
         return Outcome::answer(None);
     }
-    // 2.1.5 overlooks objects appended whole when it looks for changes of the configuration.
-    let counts = configuration && !effect.appended;
+    let counts = configuration && !(effect.appended && request.overlook_appended);
     let counters_given = request.counters_given || request.has(call::INHIBIT_BCAST);
     if !counters_given {
         raise_counters(&mut new, counts);
