@@ -1,4 +1,5 @@
-//! Upgrades a document to a schema and prints it: `upgrade FILE [SCHEMA]`.
+//! Upgrades a document to a schema and prints it: `upgrade FILE [SCHEMA]`. With `--transform` as
+//! schema the rewriting from 2.10 to 3.0 is done, needed or not.
 
 fn main() {
     let mut args = std::env::args().skip(1);
@@ -9,6 +10,13 @@ fn main() {
         eprintln!("{path}: no document");
         std::process::exit(1);
     };
+    if max.as_deref() == Some("--transform") {
+        match cib::upgrade::transform(&document, 210) {
+            Some(new) => print!("{}", new.to_pretty()),
+            None => std::process::exit(1),
+        }
+        return;
+    }
     match cib::upgrade::upgrade(&document, max.as_deref()) {
         Ok(new) => print!("{}", new.to_pretty()),
         Err(rc) => {

@@ -13,6 +13,7 @@ use crate::schema::{self, KNOWN, Version};
 
 mod acls;
 mod names;
+mod references;
 
 /// The document in the newest schema it can be brought to, at most `max`.
 ///
@@ -58,11 +59,11 @@ pub fn upgrade(cib: &Element, max: Option<&str>) -> Result<Element, Rc> {
     Ok(current)
 }
 
-/// The rewriting that leads out of a version, if it has one.
-fn transform(cib: &Element, from: Version) -> Option<Element> {
+/// The rewriting that leads out of a version, if it has one, whether it is needed or not.
+pub fn transform(cib: &Element, from: Version) -> Option<Element> {
     match from {
         103 => Some(acls::to_two(cib)),
-        210 => Some(names::to_three(cib)),
+        210 => names::to_three(cib),
         _ => None,
     }
 }

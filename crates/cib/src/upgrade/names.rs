@@ -4,9 +4,11 @@
 
 use xml::Element;
 
-/// The document with 3.0's names.
-pub(super) fn to_three(cib: &Element) -> Element {
-    let mut cib = cib.clone();
+use super::references;
+
+/// The document with 3.0's names; `None` if a reference leads nowhere or to several elements.
+pub(super) fn to_three(cib: &Element) -> Option<Element> {
+    let mut cib = references::expand(cib)?;
     cib.set("validate-with", "pacemaker-3.0");
     if let Some(configuration) = cib.child_mut("configuration") {
         options(configuration);
@@ -26,7 +28,8 @@ pub(super) fn to_three(cib: &Element) -> Element {
             }
         }
     }
-    cib
+    references::collapse(&mut cib);
+    Some(cib)
 }
 
 /// What becomes of a cluster option.
@@ -160,12 +163,19 @@ fn resources(resources: &mut Element) {
 
 fn agent(primitive: &mut Element) {
     let rsc_id = primitive.id().unwrap_or("").to_owned();
+    let mut emptied: Vec<String> = Vec::new();
     let mut requires: Option<(String, String)> = None;
-    let mut sets_from_ops: Vec<Element> = Vec::new();
+    let mut sets_from_ops: Vec<(bool, Element)> = Vec::new();
     for child in primitive.children_mut() {
         match child.name() {
             "instance_attributes" => device_params(child),
-            "meta_attributes" => meta(child),
+            "meta_attributes" => {
+                if meta(child)
+                    && let Some(id) = child.id()
+                {
+                    emptied.push(id.to_owned());
+                }
+            }
             "operations" => {
                 for op in child.children_mut() {
                     operation(op, &mut requires, &mut sets_from_ops);
@@ -174,28 +184,43 @@ fn agent(primitive: &mut Element) {
             _ => {}
         }
     }
-    primitive.retain_children(|child| {
-        child.name() != "instance_attributes" || child.has("id-ref") || !child.is_leaf()
+    primitive.retain_children(|child| match child.name() {
+        "instance_attributes" => child.has("id-ref") || !child.is_leaf(),
+        "meta_attributes" => !child.id().is_some_and(|id| emptied.iter().any(|gone| gone == id)),
+        _ => true,
     });
-    if let Some((op_id, value)) = requires {
-        let defined = primitive
-            .children_named("meta_attributes")
-            .filter(|set| set.child("rule").is_none())
-            .any(|set| {
-                set.children_named("nvpair").any(|pair| pair.get("name") == Some("requires"))
-            });
-        if !defined {
-            let pair = Element::new("nvpair")
-                .with("id", format!("_2TO3_{op_id}-meta-requires"))
-                .with("name", "requires")
-                .with("value", value);
-            let id = format!("_2TO3_{rsc_id}-meta");
-            primitive.push(Element::new("meta_attributes").with("id", id).with_child(pair));
+    let defined = primitive
+        .children_named("meta_attributes")
+        .filter(|set| set.child("rule").is_none())
+        .any(|set| has_pair(set, "requires"));
+    if defined {
+        sets_from_ops.retain(|set| set.1.child("rule").is_some());
+    } else if let Some((op_id, value)) = requires {
+        let pair = Element::new("nvpair")
+            .with("id", format!("_2TO3_{op_id}-meta-requires"))
+            .with("name", "requires")
+            .with("value", value);
+        let id = format!("_2TO3_{rsc_id}-meta");
+        primitive.push(Element::new("meta_attributes").with("id", id).with_child(pair));
+        sets_from_ops.retain(|set| set.1.child("rule").is_some());
+    }
+    // Of the sets without rule the last wins, and those from meta attributes over the others.
+    let is_plain = |set: &&(bool, Element)| set.1.child("rule").is_none();
+    let winner = sets_from_ops
+        .iter()
+        .filter(is_plain)
+        .rfind(|set| set.0)
+        .or_else(|| sets_from_ops.iter().rfind(is_plain))
+        .map(|set| set.1.clone());
+    for (_, set) in sets_from_ops {
+        if set.child("rule").is_some() || winner.as_ref() == Some(&set) {
+            primitive.push(set);
         }
     }
-    for set in sets_from_ops {
-        primitive.push(set);
-    }
+}
+
+fn has_pair(set: &Element, name: &str) -> bool {
+    set.children_named("nvpair").any(|pair| pair.get("name") == Some(name))
 }
 
 fn device_params(set: &mut Element) {
@@ -224,7 +249,8 @@ fn device_params(set: &mut Element) {
     }
 }
 
-fn meta(set: &mut Element) {
+fn meta(set: &mut Element) -> bool {
+    let had_content = !set.is_leaf();
     let mut replaced = false;
     set.retain_children(|pair| match pair.get("name") {
         Some("isolation" | "isolation-host" | "isolation-instance" | "isolation-wrapper") => {
@@ -248,12 +274,13 @@ fn meta(set: &mut Element) {
         pair.set("name", name);
         pair.set("value", value);
     }
+    had_content && set.is_leaf()
 }
 
 const OP_PARAMS: [&str; 7] =
     ["interval-origin", "start-delay", "enabled", "on-fail", "record-pending", "role", "timeout"];
 
-fn operation(op: &mut Element, requires: &mut Option<(String, String)>, sets: &mut Vec<Element>) {
+fn operation(op: &mut Element, requires: &mut Option<(String, String)>, sets: &mut Vec<(bool, Element)>) {
     let op_id = op.id().unwrap_or("").to_owned();
     let counts = matches!(op.get("name"), Some("start" | "promote"));
     if let Some(value) = op.unset("requires")
@@ -284,12 +311,14 @@ fn operation(op: &mut Element, requires: &mut Option<(String, String)>, sets: &m
         for pair in taken {
             let is_requires = pair.get("name") == Some("requires");
             if is_requires && counts {
-                sets.push(shell.clone().with_child(pair));
+                sets.push((!is_instance, shell.clone().with_child(pair)));
             } else if is_requires {
                 // Without meaning for other operations.
             } else if shell.child("rule").is_some() {
                 ruled.push(shell.clone().with_child(pair));
             } else {
+                // Of several values of a name the last wins.
+                plain.retain(|other: &Element| other.get("name") != pair.get("name"));
                 plain.push(pair);
             }
         }
@@ -304,7 +333,13 @@ fn operation(op: &mut Element, requires: &mut Option<(String, String)>, sets: &m
             .children_mut()
             .find(|set| set.name() == "meta_attributes" && set.child("rule").is_none());
         match target {
-            Some(set) => plain.into_iter().for_each(|pair| set.push(pair)),
+            Some(set) => {
+                for pair in plain {
+                    if !has_pair(set, pair.get("name").unwrap_or("")) {
+                        set.push(pair);
+                    }
+                }
+            }
             None => {
                 let mut set =
                     Element::new("meta_attributes").with("id", format!("_2TO3_{op_id}-meta"));
