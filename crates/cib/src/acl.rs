@@ -181,12 +181,7 @@ fn copy_readable(
 ///
 /// # Errors
 /// [`Rc::EACCES`].
-pub fn check_change(
-    old: &Element,
-    new: &mut Element,
-    user: &str,
-    groups: &[String],
-) -> Result<(), Rc> {
+pub fn check_change(old: &Element, new: &Element, user: &str, groups: &[String]) -> Result<(), Rc> {
     let entries = entries(old, user, groups);
     if entries.is_empty() {
         return Err(Rc::EACCES);
@@ -296,7 +291,7 @@ mod tests {
         let attempt = |path: &[&str], child: &str| {
             let mut new = cib.clone();
             new.at_mut(path).unwrap().push(xml::parse(child).unwrap());
-            check_change(&cib, &mut new, "ann", &[])
+            check_change(&cib, &new, "ann", &[])
         };
         let location = "<rsc_location id='l' rsc='open' node='n' score='1'/>";
         assert_eq!(attempt(&["configuration", "constraints"], location), Ok(()));
@@ -306,12 +301,12 @@ mod tests {
         );
         let mut new = cib.clone();
         new.set("epoch", "2");
-        assert_eq!(check_change(&cib, &mut new, "ann", &[]), Ok(()));
+        assert_eq!(check_change(&cib, &new, "ann", &[]), Ok(()));
         new.set("dc-uuid", "2");
-        assert_eq!(check_change(&cib, &mut new, "ann", &[]), Err(Rc::EACCES));
+        assert_eq!(check_change(&cib, &new, "ann", &[]), Err(Rc::EACCES));
         let mut new = cib.clone();
         new.at_mut(&["configuration", "resources"]).unwrap().clear_children();
-        assert_eq!(check_change(&cib, &mut new, "ann", &[]), Err(Rc::EACCES));
-        assert_eq!(check_change(&cib, &mut cib.clone(), "eve", &[]), Err(Rc::EACCES));
+        assert_eq!(check_change(&cib, &new, "ann", &[]), Err(Rc::EACCES));
+        assert_eq!(check_change(&cib, &cib.clone(), "eve", &[]), Err(Rc::EACCES));
     }
 }

@@ -75,11 +75,20 @@ pub struct Outcome {
     pub diff: Option<Element>,
     /// The document on disk is out of date now.
     pub persist: bool,
+    /// What is wrong with the document, if the grammar refused it.
+    pub problems: Vec<schema::Problem>,
 }
 
 impl Outcome {
     fn failed(rc: Rc) -> Outcome {
-        Outcome { rc, output: None, document: None, diff: None, persist: false }
+        Outcome {
+            rc,
+            output: None,
+            document: None,
+            diff: None,
+            persist: false,
+            problems: Vec::new(),
+        }
     }
 
     fn answer(output: Option<Arc<Element>>) -> Outcome {
@@ -165,7 +174,7 @@ fn change(cib: &Arc<Element>, op: Op, request: &Request<'_>) -> Outcome {
         }
     };
     if acl::applies(cib, request.user)
-        && let Err(rc) = acl::check_change(cib, &mut new, request.user, request.groups)
+        && let Err(rc) = acl::check_change(cib, &new, request.user, request.groups)
     {
         return Outcome::failed(rc);
     }
@@ -195,12 +204,10 @@ fn change(cib: &Arc<Element>, op: Op, request: &Request<'_>) -> Outcome {
     if request.section != "status"
         && let Err(problems) = schema::validate(&new)
     {
-        for problem in &problems {
-            base::info!("{problem}");
-        }
         return Outcome {
             output: Some(Arc::new(new)),
             diff: patch,
+            problems,
             ..Outcome::failed(Rc::SCHEMA_VALIDATION)
         };
     }
@@ -210,6 +217,7 @@ fn change(cib: &Arc<Element>, op: Op, request: &Request<'_>) -> Outcome {
         document: Some(Arc::new(new)),
         diff: patch,
         persist: configuration || op == Op::Replace && replaces_document(request),
+        problems: Vec::new(),
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use pacemaker_client::cib::Cib;
+use pacemaker_client::cib::{CALL_TIMEOUT, Live, Op, Request};
 use pacemaker_client::{ClientError, attrd, controld, execd, fenced, pacemakerd, schedulerd};
 
 fn main() {
@@ -23,8 +23,9 @@ fn main() {
         let mut fenced = fenced::Fenced::connect("probe")?;
         println!("devices: {:?}", fenced.devices(None, 5)?);
         println!("history: {:?}", fenced.history(None, 5)?.len());
-        let mut cib = Cib::open("probe").map_err(ClientError::Rc)?;
-        let document = cib.query(None).map_err(ClientError::Rc)?;
+        let mut cib = Live::connect("cib_ro", "probe")?;
+        let found = cib.call(Op::Query, &Request::default(), CALL_TIMEOUT);
+        let document = found.map_err(|failure| ClientError::Rc(failure.rc))?.unwrap_or_default();
         println!("cib: {:?}", document.attrs().collect::<Vec<_>>());
         let mut scheduler = schedulerd::Schedulerd::connect("crmd")?;
         let reference = scheduler.calculate(document)?;

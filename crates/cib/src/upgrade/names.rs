@@ -280,7 +280,11 @@ fn meta(set: &mut Element) -> bool {
 const OP_PARAMS: [&str; 7] =
     ["interval-origin", "start-delay", "enabled", "on-fail", "record-pending", "role", "timeout"];
 
-fn operation(op: &mut Element, requires: &mut Option<(String, String)>, sets: &mut Vec<(bool, Element)>) {
+fn operation(
+    op: &mut Element,
+    requires: &mut Option<(String, String)>,
+    sets: &mut Vec<(bool, Element)>,
+) {
     let op_id = op.id().unwrap_or("").to_owned();
     let counts = matches!(op.get("name"), Some("start" | "promote"));
     if let Some(value) = op.unset("requires")

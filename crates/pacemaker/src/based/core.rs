@@ -22,6 +22,9 @@ use super::messages;
 /// Patches carry a digest at most this often.
 const DIGEST_EVERY: Duration = Duration::from_secs(60);
 
+/// Problems of a refused document that are logged.
+const PROBLEMS_MAX: usize = 10;
+
 /// Events a daemon may leave unread, if the option `cluster-ipc-limit` does not say.
 const IPC_LIMIT: usize = 500;
 
@@ -428,6 +431,9 @@ impl Based {
         }
         if outcome.diff.is_some() && had_digest {
             self.last_digest = Some(ctx.now);
+        }
+        for problem in outcome.problems.iter().take(PROBLEMS_MAX) {
+            self.note(Priority::Error, format!("The update is refused: {problem}"));
         }
         let section = message.get("cib_section").filter(|section| !section.is_empty());
         let priority = if outcome.rc.is_ok() || outcome.rc == Rc::SCHEMA_UNCHANGED {
