@@ -1,5 +1,6 @@
 //! `crm_mon`: the cluster's status, once or continuously. Source: `spec/cli-pacemaker.md` §6.
 
+mod keys;
 mod screen;
 mod simple;
 
@@ -185,7 +186,7 @@ pub fn main(args: &[String]) -> i32 {
     if let Some(file) = parsed.value("as-html") {
         args.extend(["--output-as=html".to_owned(), format!("--output-to={file}")]);
     }
-    if parsed.value("output-as").is_none() && parsed.has("one-shot") {
+    if parsed.value("output-as").is_none() && parsed.has("one-shot") && args.len() > 1 {
         args.push("--output-as=text".to_owned());
     }
     output::run(&TABLE, &args, work)
@@ -307,6 +308,14 @@ fn one_shot(parsed: &Parsed, show: &Show, out: &mut Out) -> Result<CrmExit, Fail
     view.log();
     restrict(parsed, &view, &mut show);
     match out.format {
+        Format::Xml if parsed.has("as-xml") => {
+            // The old form: a root of its own, and no status.
+            let mut root = xml::Element::new("crm_mon").with("version", crate::options::VERSION);
+            for element in view.elements(&show) {
+                root.push(element);
+            }
+            out.replace_document(format!("<?xml version=\"1.0\"?>\n{}", root.to_pretty()));
+        }
         Format::Xml => {
             for element in view.elements(&show) {
                 out.xml(|| element);

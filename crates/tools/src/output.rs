@@ -44,6 +44,7 @@ pub struct Out {
     messages: Vec<String>,
     elements: Vec<Element>,
     html: Option<String>,
+    whole: Option<String>,
 }
 
 /// What ends a tool early: an exit code and the message that explains it.
@@ -157,6 +158,7 @@ impl Out {
             messages: Vec::new(),
             elements: Vec::new(),
             html: None,
+            whole: None,
         })
     }
 
@@ -212,6 +214,11 @@ impl Out {
         self.html = Some(page);
     }
 
+    /// Sets a document of another form to be written at the end, in XML format.
+    pub fn replace_document(&mut self, document: String) {
+        self.whole = Some(document);
+    }
+
     fn raw(&mut self, text: &str) {
         match &mut self.file {
             Some(file) => {
@@ -236,7 +243,7 @@ impl Out {
         };
         match self.format {
             Format::Xml => {
-                let document = self.document(exit);
+                let document = self.whole.take().unwrap_or_else(|| self.document(exit));
                 self.raw(&document);
             }
             Format::Html => {

@@ -1,7 +1,7 @@
 //! Lists: all resources, their ids, operations, where one runs, its configuration.
 
 use base::CrmExit;
-use scheduler::model::Role;
+use scheduler::model::{Role, Variant};
 use scheduler::present::{self, Line};
 use scheduler::text::scan_int;
 use xml::Element;
@@ -20,7 +20,7 @@ fn everything() -> Show {
 pub(super) fn all(job: &mut Job<'_>) -> Result<CrmExit, Fail> {
     let mut show = everything();
     show.only_resources = job.name().map(|name| vec![name.to_owned()]);
-    let items = job.view.resource_items(&show, 1);
+    let items = without_nodes(job, &show);
     let mut lines = vec![Line { level: 0, text: "Full List of Resources:".to_owned() }];
     if items.is_empty() {
         lines.push(Line { level: 1, text: "No resources".to_owned() });
@@ -32,6 +32,33 @@ pub(super) fn all(job: &mut Job<'_>) -> Result<CrmExit, Fail> {
         job.out.xml(|| element);
     }
     Ok(CrmExit::Ok)
+}
+
+/// The resource list; where one of them runs is not part of this one (`-W` tells).
+fn without_nodes(job: &Job<'_>, show: &Show) -> Vec<Line> {
+    let (view, style) = (&job.view, job.view.style(show));
+    let plain = |rsc, level| Line {
+        level,
+        text: view.sched.primitive_text(rsc, view.sched.printable_id(rsc), None, 1, style),
+    };
+    let mut items = Vec::new();
+    for rsc in view.sched.top.iter().copied().filter(|rsc| view.wants_resource(show, *rsc)) {
+        let r = &view.sched.rscs[rsc];
+        if r.removed && !view.sched.is_active(rsc, false) {
+            continue;
+        }
+        match r.variant {
+            Variant::Primitive => items.push(plain(rsc, 1)),
+            Variant::Group => {
+                let mut lines = view.resource_lines(rsc, 1, show);
+                lines.truncate(1);
+                items.extend(lines);
+                items.extend(r.children.iter().map(|member| plain(*member, 2)));
+            }
+            Variant::Clone | Variant::Bundle => items.extend(view.resource_lines(rsc, 1, show)),
+        }
+    }
+    items
 }
 
 /// `-l`: the ids of all primitives, instances included.
@@ -197,7 +224,7 @@ pub(super) fn locate(job: &mut Job<'_>) -> Result<CrmExit, Fail> {
             }
         }
     }
-    if sched.rscs[what].variant == scheduler::model::Variant::Group {
+    if sched.rscs[what].variant == Variant::Group {
         found.truncate(1);
     }
     found.sort();
@@ -229,7 +256,7 @@ pub(super) fn locate(job: &mut Job<'_>) -> Result<CrmExit, Fail> {
 /// `-q` and `-w`: a resource's configuration, with its template's parts or as it is written.
 pub(super) fn xml(job: &mut Job<'_>, expanded: bool) -> Result<CrmExit, Fail> {
     let rsc = job.resource()?;
-    let shown = job.collective_of_shared(rsc);
+    let shown = rsc;
     let r = &job.view.sched.rscs[rsc];
     let id = r.xml.id().unwrap_or("").to_owned();
     let element = if expanded {
@@ -240,8 +267,15 @@ pub(super) fn xml(job: &mut Job<'_>, expanded: bool) -> Result<CrmExit, Fail> {
     };
     let show = everything();
     let lines = job.view.resource_lines(shown, 0, &show);
+    // Of a group its members are shown.
+    let members = job.view.sched.rscs[shown].variant == Variant::Group;
     let text: String = lines
-        .iter()
+        .into_iter()
+        .filter_map(|line| match (members, line.level) {
+            (true, 0) => None,
+            (true, level) => Some(Line { level: level - 1, text: line.text }),
+            (false, _) => Some(line),
+        })
         .map(|line| {
             if line.level == 0 {
                 format!("{}\n", line.text)
@@ -261,11 +295,4 @@ pub(super) fn xml(job: &mut Job<'_>, expanded: bool) -> Result<CrmExit, Fail> {
         config
     });
     Ok(CrmExit::Ok)
-}
-
-impl Job<'_> {
-    /// The resource whose status is shown for a member.
-    fn collective_of_shared(&self, rsc: scheduler::ids::RscIx) -> scheduler::ids::RscIx {
-        rsc
-    }
 }
