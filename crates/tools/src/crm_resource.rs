@@ -476,14 +476,6 @@ impl<'a> Job<'a> {
             None => Err(failing(CrmExit::Nosuch, &format!("Node '{name}' not found"))),
         }
     }
-
-    /// The resource that stands for a member: its clone or bundle, unless `--force`.
-    fn collective(&self, rsc: RscIx) -> RscIx {
-        if self.parsed.has("force") {
-            return rsc;
-        }
-        self.view.sched.uber(rsc)
-    }
 }
 
 fn work(parsed: &Parsed, out: &mut Out) -> Result<CrmExit, Fail> {

@@ -12,6 +12,7 @@ pub mod cibadmin;
 pub mod clock;
 pub mod controller;
 pub mod crm_attribute;
+pub mod crm_diff;
 pub mod crm_error;
 pub mod crm_mon;
 pub mod crm_node;
@@ -39,6 +40,7 @@ pub fn applets() -> Vec<Applet> {
         sbin("attrd_updater", attrd_updater::main),
         sbin("cibadmin", cibadmin::main),
         sbin("crm_attribute", crm_attribute::main),
+        sbin("crm_diff", crm_diff::main),
         sbin("crm_error", crm_error::main),
         sbin("crm_failcount", wrappers::failcount),
         sbin("crm_master", wrappers::master),

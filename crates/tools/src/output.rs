@@ -283,7 +283,8 @@ impl Out {
 }
 
 /// Elements whose text is written as CDATA.
-const CDATA: &[&str] = &["output", "xml", "metadata", "xml-patchset", "content"];
+const CDATA: &[&str] =
+    &["output", "xml", "metadata", "xml-patchset", "content", "updated", "patchset"];
 
 fn write_document(element: &Element, depth: usize, out: &mut String) {
     let has_elements = element.nodes().iter().any(|node| matches!(node, Node::Element(_)));

@@ -55,7 +55,7 @@ pub struct Answer {
 }
 
 enum Inner {
-    Live { connection: Connection, client_id: String, next_call: u32 },
+    Live { connection: Box<Connection>, client_id: String, next_call: u32 },
     File(FileCib),
 }
 
@@ -142,7 +142,10 @@ impl Source {
         let reply = connection.request(&register, TIMEOUT)?;
         let Some(client_id) = reply.get("cib_clientid") else { return Err(Rc(71)) };
         let client_id = client_id.to_owned();
-        Ok(Source { inner: Inner::Live { connection, client_id, next_call: 2 }, user })
+        Ok(Source {
+            inner: Inner::Live { connection: Box::new(connection), client_id, next_call: 2 },
+            user,
+        })
     }
 
     /// Whether this is the cluster's CIB.

@@ -109,11 +109,23 @@ mod tests {
     fn keys_switch_on_and_off() {
         let (mut show, mut help) = (Show::default(), false);
         for key in ['c', 'f', 'o', 'A', 'L', 'D', 'n', 'r', 'b', 'R', 't', 'x'] {
-            let before = (show.sections, show.by_node, show.inactive, show.brief, show.detail, show.timing);
+            let before =
+                (show.sections, show.by_node, show.inactive, show.brief, show.detail, show.timing);
             assert_eq!(press(key, &mut show, &mut help), Press::Redraw);
             assert_eq!(press(key, &mut show, &mut help), Press::Redraw);
             if key != 't' {
-                assert_eq!(before, (show.sections, show.by_node, show.inactive, show.brief, show.detail, show.timing), "{key}");
+                assert_eq!(
+                    before,
+                    (
+                        show.sections,
+                        show.by_node,
+                        show.inactive,
+                        show.brief,
+                        show.detail,
+                        show.timing
+                    ),
+                    "{key}"
+                );
             }
         }
         assert_eq!(press('q', &mut show, &mut help), Press::Quit);

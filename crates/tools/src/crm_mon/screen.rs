@@ -37,7 +37,8 @@ impl Terminal {
         let before = termios::tcgetattr(stdin).map_err(|error| Rc(error.raw_os_error()))?;
         let mut raw = before.clone();
         raw.local_modes.remove(termios::LocalModes::ICANON | termios::LocalModes::ECHO);
-        termios::tcsetattr(stdin, OptionalActions::Now, &raw).map_err(|error| Rc(error.raw_os_error()))?;
+        termios::tcsetattr(stdin, OptionalActions::Now, &raw)
+            .map_err(|error| Rc(error.raw_os_error()))?;
         print_best_effort("\x1b[?1049h\x1b[?25l");
         Ok(Terminal { before })
     }
@@ -45,7 +46,9 @@ impl Terminal {
     /// Draws lines, cut to the window.
     fn draw(&self, text: &str) {
         let (columns, rows) = match termios::tcgetwinsize(rustix::stdio::stdout()) {
-            Ok(size) if size.ws_row > 0 && size.ws_col > 0 => (usize::from(size.ws_col), usize::from(size.ws_row)),
+            Ok(size) if size.ws_row > 0 && size.ws_col > 0 => {
+                (usize::from(size.ws_col), usize::from(size.ws_row))
+            }
             _ => (80, 24),
         };
         let mut out = String::from("\x1b[H");
@@ -65,8 +68,7 @@ impl Drop for Terminal {
     fn drop(&mut self) {
         print_best_effort("\x1b[?25h\x1b[?1049l");
         // Nothing is left to be done when the terminal is gone.
-        let restored = termios::tcsetattr(rustix::stdio::stdin(), OptionalActions::Now, &self.before);
-        drop(restored);
+        let _ = termios::tcsetattr(rustix::stdio::stdin(), OptionalActions::Now, &self.before);
     }
 }
 
@@ -90,7 +92,7 @@ fn expanded(line: &str) -> String {
 /// What is known at the moment.
 enum Known {
     Nothing(String),
-    State(Box<View>, Source),
+    State(Box<View>, Box<Source>),
 }
 
 fn connect() -> Known {
@@ -104,7 +106,7 @@ fn connect() -> Known {
         Ok((View::new(document, crate::clock::now(), live), source))
     });
     match opened {
-        Ok((view, source)) => Known::State(Box::new(view), source),
+        Ok((view, source)) => Known::State(Box::new(view), Box::new(source)),
         Err(Rc::ENOTCONN | Rc::ECONNREFUSED) => {
             Known::Nothing("Waiting until cluster is available on this node ...".to_owned())
         }
@@ -145,12 +147,21 @@ fn wait(fds: &[BorrowedFd<'_>], timeout: Duration) -> Vec<bool> {
 
 /// Shows the status until a signal or `q`. With `console` on a terminal it is redrawn in place
 /// and keys change what is shown; otherwise one display follows the other.
-pub(super) fn run(parsed: &Parsed, mut show: Show, interval: Duration, console: bool) -> Result<CrmExit, Fail> {
-    let wanted = [Signal::INT, Signal::TERM, Signal::HUP, Signal::WINCH, Signal::QUIT].map(Signal::as_raw);
+pub(super) fn run(
+    parsed: &Parsed,
+    mut show: Show,
+    interval: Duration,
+    console: bool,
+) -> Result<CrmExit, Fail> {
+    let wanted =
+        [Signal::INT, Signal::TERM, Signal::HUP, Signal::WINCH, Signal::QUIT].map(Signal::as_raw);
     let signals = Signals::new(&wanted)
         .map_err(|error| Fail::new(CrmExit::Oserr, format!("cannot receive signals: {error}")))?;
     let terminal = match console && termios::isatty(rustix::stdio::stdin()) {
-        true => Some(Terminal::take().map_err(|rc| Fail::new(rc.exit(), format!("cannot use the terminal: {rc}")))?),
+        true => Some(
+            Terminal::take()
+                .map_err(|rc| Fail::new(rc.exit(), format!("cannot use the terminal: {rc}")))?,
+        ),
         false => None,
     };
     let mut known = connect();
@@ -231,7 +242,13 @@ fn again(known: Known, due: bool) -> Known {
     }
 }
 
-fn draw(parsed: &Parsed, known: &mut Known, show: &mut Show, terminal: Option<&Terminal>, help: bool) {
+fn draw(
+    parsed: &Parsed,
+    known: &mut Known,
+    show: &mut Show,
+    terminal: Option<&Terminal>,
+    help: bool,
+) {
     let page = match known {
         _ if help => keys::help(show),
         Known::Nothing(why) => format!("{why}\n"),

@@ -291,7 +291,7 @@ fn remove_bans(
                 .and_then(|e| e.get("end"));
             let end =
                 end.and_then(|text| DateTime::parse(text, now, crate::clock::local_offset(now)));
-            if !end.is_some_and(|end| end.epoch < now) {
+            if end.is_none_or(|end| end.epoch >= now) {
                 continue;
             }
         }

@@ -103,7 +103,7 @@ fn colocated(job: &Job<'_>, walk: &mut Walk, id: &str, level: usize, dependents:
         let own = constraint.id().unwrap_or("");
         let is_loop = walk.seen.iter().any(|seen| seen == peer);
         let role_name = if dependents { "needs role" } else { "with role" };
-        let role = constraint.get(if dependents { "with-rsc-role" } else { "with-rsc-role" });
+        let role = constraint.get("with-rsc-role");
         let role = role.map(|role| format!("{role_name}={role}, ")).unwrap_or_default();
         let text = if is_loop {
             format!("{peer} (id={own} - loop)")

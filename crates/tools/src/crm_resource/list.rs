@@ -207,9 +207,7 @@ pub(super) fn locate(job: &mut Job<'_>) -> Result<CrmExit, Fail> {
     // The inner id of an anonymous clone stands for all its instances.
     let uber = sched.uber(rsc);
     let instance = job.is_instance_name(rsc, &name);
-    let what = if sched.is_anonymous_clone(uber) && !instance
-        || sched.rscs[uber].promotable && !instance
-    {
+    let what = if !instance && (sched.is_anonymous_clone(uber) || sched.rscs[uber].promotable) {
         uber
     } else {
         rsc

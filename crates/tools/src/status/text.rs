@@ -325,8 +325,7 @@ impl View {
             let mut below = Vec::new();
             for history in resources {
                 let failed = history.fail_count > 0 || history.last_failure > 0;
-                if operations && history.operations.is_empty() && !failed || !operations && !failed
-                {
+                if !failed && (!operations || history.operations.is_empty()) {
                     continue;
                 }
                 let mut text = if history.orphan {
