@@ -18,6 +18,8 @@ pub mod crm_mon;
 pub mod crm_node;
 pub mod crm_resource;
 pub mod crm_shadow;
+pub mod crm_simulate;
+pub mod crm_verify;
 pub mod crmadmin;
 pub mod file_cib;
 pub mod ipc;
@@ -48,7 +50,9 @@ pub fn applets() -> Vec<Applet> {
         sbin("crm_node", crm_node::main),
         sbin("crm_resource", crm_resource::main),
         sbin("crm_shadow", crm_shadow::main),
+        sbin("crm_simulate", crm_simulate::main),
         sbin("crm_standby", wrappers::standby),
+        sbin("crm_verify", crm_verify::main),
         sbin("crmadmin", crmadmin::main),
     ]
 }
