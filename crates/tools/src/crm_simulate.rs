@@ -17,7 +17,7 @@ use scheduler::{Input, PlanOptions};
 use xml::Element;
 
 use crate::clock;
-use crate::options::{Parsed, Table, flag, old, value, Arg};
+use crate::options::{Arg, Parsed, Table, flag, old, value};
 use crate::output::{self, Fail, Out};
 use crate::source::{self, Source, Wish};
 
@@ -32,34 +32,119 @@ const TABLE: Table = Table {
         ("source", "Data Source:"),
     ],
     options: &[
-        flag("run", 'R', "operations", "Process the supplied input and show what actions the cluster will take in response"),
-        flag("simulate", 'S', "operations", "Like --run, but also simulate taking those actions and show the resulting new status"),
-        flag("in-place", 'X', "operations", "Like --simulate, but also store the results back to the input file"),
+        flag(
+            "run",
+            'R',
+            "operations",
+            "Process the supplied input and show what actions the cluster will take in response",
+        ),
+        flag(
+            "simulate",
+            'S',
+            "operations",
+            "Like --run, but also simulate taking those actions and show the resulting new status",
+        ),
+        flag(
+            "in-place",
+            'X',
+            "operations",
+            "Like --simulate, but also store the results back to the input file",
+        ),
         flag("show-attrs", 'A', "operations", "Show node attributes"),
         flag("show-failcounts", 'c', "operations", "Show resource fail counts"),
         flag("show-scores", 's', "operations", "Show allocation scores"),
         flag("show-utilization", 'U', "operations", "Show utilization information"),
-        value("profile", 'P', "DIR", "operations", "Process all the XML files in the named directory to create profiling data"),
-        value("repeat", 'N', "N", "operations", "With --profile, repeat each test N times and print timings"),
+        value(
+            "profile",
+            'P',
+            "DIR",
+            "operations",
+            "Process all the XML files in the named directory to create profiling data",
+        ),
+        value(
+            "repeat",
+            'N',
+            "N",
+            "operations",
+            "With --profile, repeat each test N times and print timings",
+        ),
         old("pending", 'j', "pending", Arg::No),
         value("node-up", 'u', "NODE", "synthetic", "Simulate bringing a node online"),
         value("node-down", 'd', "NODE", "synthetic", "Simulate taking a node offline"),
         value("node-fail", 'f', "NODE", "synthetic", "Simulate a node failing"),
-        value("op-inject", 'i', "OPSPEC", "synthetic", "Generate a failure for the cluster to react to in the simulation (rsc_task_interval@node=rc)"),
-        value("op-fail", 'F', "OPSPEC", "synthetic", "If the specified task occurs during the simulation, have it fail with return code ${rc}"),
+        value(
+            "op-inject",
+            'i',
+            "OPSPEC",
+            "synthetic",
+            "Generate a failure for the cluster to react to in the simulation (rsc_task_interval@node=rc)",
+        ),
+        value(
+            "op-fail",
+            'F',
+            "OPSPEC",
+            "synthetic",
+            "If the specified task occurs during the simulation, have it fail with return code ${rc}",
+        ),
         value("set-datetime", 't', "DATETIME", "synthetic", "Set date/time (ISO 8601 format)"),
-        value("quorum", 'q', "QUORUM", "synthetic", "Set to '1' (or 'true') to indicate cluster has quorum"),
-        value("watchdog", 'w', "DEVICE", "synthetic", "Set to '1' (or 'true') to indicate cluster has an active watchdog device"),
+        value(
+            "quorum",
+            'q',
+            "QUORUM",
+            "synthetic",
+            "Set to '1' (or 'true') to indicate cluster has quorum",
+        ),
+        value(
+            "watchdog",
+            'w',
+            "DEVICE",
+            "synthetic",
+            "Set to '1' (or 'true') to indicate cluster has an active watchdog device",
+        ),
         value("ticket-grant", 'g', "TICKET", "synthetic", "Simulate granting a ticket"),
         value("ticket-revoke", 'r', "TICKET", "synthetic", "Simulate revoking a ticket"),
         value("ticket-standby", 'b', "TICKET", "synthetic", "Simulate making a ticket standby"),
         value("ticket-activate", 'e', "TICKET", "synthetic", "Simulate activating a ticket"),
-        value("save-input", 'I', "FILE", "artifact", "Save the input configuration to the named file"),
-        value("save-output", 'O', "FILE", "artifact", "Save the output configuration to the named file"),
-        value("save-graph", 'G', "FILE", "artifact", "Save the transition graph (XML format) to the named file"),
-        value("save-dotfile", 'D', "FILE", "artifact", "Save the transition graph (DOT format) to the named file"),
-        flag("all-actions", 'a', "artifact", "Display all possible actions in DOT graph (even if not part of transition)"),
-        flag("live-check", 'L', "source", "Connect to CIB manager and use the current CIB contents as input"),
+        value(
+            "save-input",
+            'I',
+            "FILE",
+            "artifact",
+            "Save the input configuration to the named file",
+        ),
+        value(
+            "save-output",
+            'O',
+            "FILE",
+            "artifact",
+            "Save the output configuration to the named file",
+        ),
+        value(
+            "save-graph",
+            'G',
+            "FILE",
+            "artifact",
+            "Save the transition graph (XML format) to the named file",
+        ),
+        value(
+            "save-dotfile",
+            'D',
+            "FILE",
+            "artifact",
+            "Save the transition graph (DOT format) to the named file",
+        ),
+        flag(
+            "all-actions",
+            'a',
+            "artifact",
+            "Display all possible actions in DOT graph (even if not part of transition)",
+        ),
+        flag(
+            "live-check",
+            'L',
+            "source",
+            "Connect to CIB manager and use the current CIB contents as input",
+        ),
         value("xml-file", 'x', "FILE", "source", "Retrieve XML from the named file"),
         flag("xml-pipe", 'p', "source", "Retrieve XML from stdin"),
     ],
@@ -82,9 +167,8 @@ fn work(parsed: &Parsed, out: &mut Out) -> Result<CrmExit, Fail> {
 }
 
 fn read_input(parsed: &Parsed) -> Result<(Element, bool), Fail> {
-    let unreadable = |why: String| {
-        Fail::new(CrmExit::Dataerr, format!("Could not read input XML: {why}"))
-    };
+    let unreadable =
+        |why: String| Fail::new(CrmExit::Dataerr, format!("Could not read input XML: {why}"));
     if parsed.has("live-check") {
         let wish = Wish { tool: "crm_simulate", user: None, writes: false };
         let fail = |rc: crate::rc::Rc| Fail::new(rc.exit(), format!("Live CIB query failed: {rc}"));
@@ -328,7 +412,9 @@ fn effective_time(cib: &Element, wanted: Option<&str>) -> Result<(i64, Option<St
     let now = clock::now();
     if let Some(text) = wanted {
         let time = DateTime::parse(text, now, clock::local_offset(now)).ok_or_else(|| {
-            Fail::usage(format!("`{text}` is no date: expected ISO 8601, like 2024-02-29 12:00:00Z"))
+            Fail::usage(format!(
+                "`{text}` is no date: expected ISO 8601, like 2024-02-29 12:00:00Z"
+            ))
         })?;
         return Ok((time.epoch, Some(format!("Setting effective cluster time: {text}"))));
     }
@@ -345,5 +431,6 @@ fn write_file(path: &str, text: &str) -> Result<(), Fail> {
     } else {
         std::fs::write(path, text)
     };
-    written.map_err(|error| Fail::new(CrmExit::Cantcreat, format!("Could not write {path}: {error}")))
+    written
+        .map_err(|error| Fail::new(CrmExit::Cantcreat, format!("Could not write {path}: {error}")))
 }

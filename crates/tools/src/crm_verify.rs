@@ -23,7 +23,13 @@ const TABLE: Table = Table {
         value("xml-file", 'x', "FILE", "data", "Check the configuration in the named file"),
         flag("xml-pipe", 'p', "data", "Check the configuration piped in via stdin"),
         value("xml-text", 'X', "XML", "data", "Check the configuration in the supplied string"),
-        value("save-xml", 'S', "FILE", "additional", "Save verified XML to named file (most useful with -L)"),
+        value(
+            "save-xml",
+            'S',
+            "FILE",
+            "additional",
+            "Save verified XML to named file (most useful with -L)",
+        ),
     ],
     formats: &["text", "xml"],
     notes: "Examples:\n  crm_verify --live-check\n  crm_verify --xml-file FILE --verbose",
@@ -37,9 +43,8 @@ pub fn main(args: &[String]) -> i32 {
 /// The configuration and, if it came from one, the file's name.
 fn read_input(parsed: &Parsed) -> Result<(Element, Option<String>), Fail> {
     let parse = |text: &str, from: &str| {
-        xml::parse(text).map_err(|error| {
-            Fail::new(CrmExit::Dataerr, format!("Couldn't parse {from}: {error}"))
-        })
+        xml::parse(text)
+            .map_err(|error| Fail::new(CrmExit::Dataerr, format!("Couldn't parse {from}: {error}")))
     };
     if parsed.has("live-check") {
         let wish = Wish { tool: "crm_verify", user: None, writes: false };

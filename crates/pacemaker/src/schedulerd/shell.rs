@@ -24,6 +24,10 @@ struct Shell {
 
 /// `pacemaker-schedulerd`.
 pub fn main(args: &[String]) -> i32 {
+    if args.get(1).is_some_and(|word| word == "metadata") {
+        print!("{}", super::option_list::document());
+        return CrmExit::Ok.code();
+    }
     match daemon::start("pacemaker-schedulerd", args) {
         Ok(_) => {}
         Err(exit) => return exit,

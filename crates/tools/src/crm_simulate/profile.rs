@@ -18,8 +18,7 @@ pub(super) fn profile(dir: &str, repeat: Option<&str>, out: &mut Out) -> Result<
             _ => return Err(Fail::usage(format!("`{text}` is no number of repetitions"))),
         },
     };
-    let unreadable =
-        |error: std::io::Error| Fail::new(CrmExit::Noinput, format!("{dir}: {error}"));
+    let unreadable = |error: std::io::Error| Fail::new(CrmExit::Noinput, format!("{dir}: {error}"));
     let mut files = Vec::new();
     for entry in std::fs::read_dir(dir).map_err(unreadable)? {
         let path = entry.map_err(unreadable)?.path();
@@ -31,7 +30,8 @@ pub(super) fn profile(dir: &str, repeat: Option<&str>, out: &mut Out) -> Result<
     out.line("Timings:");
     for file in files {
         let name = file.to_string_lossy();
-        let Some(cib) = source::read_file(&name).ok().and_then(|text| xml::parse(&text).ok()) else {
+        let Some(cib) = source::read_file(&name).ok().and_then(|text| xml::parse(&text).ok())
+        else {
             out.err(&format!("{name}: not a CIB"));
             continue;
         };
