@@ -242,3 +242,36 @@ fn parse(bytes: &[u8]) -> Result<Event, CsError> {
         _ => return Err(CsError::LIBRARY),
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn events_are_read_and_short_ones_refused() {
+        let mut quorum = wire::response(EVENT_QUORUM, 1, 48);
+        for (at, word) in [(24, 1), (32, 9), (40, 2), (48, 1), (52, 1), (56, 2), (60, 2)] {
+            wire::put_u32(&mut quorum, at, word);
+        }
+        let mut list = wire::response(EVENT_NODE_LIST, 1, 56);
+        for (at, word) in [(24, 9), (32, 1), (40, 0xd4), (48, 2), (56, 1), (60, 2)] {
+            wire::put_u32(&mut list, at, word);
+        }
+        let mut votes = wire::response(EVENT_EXPECTED_VOTES, 1, 36);
+        for (at, word) in [(24, 9), (32, 5)] {
+            wire::put_u32(&mut votes, at, word);
+        }
+        let nodes = vec![(NodeId(1), 1), (NodeId(2), 2)];
+        let ring = RingId { node: NodeId(1), seq: 0xd4 };
+        for (bytes, event) in [
+            (quorum, Event::Quorum { quorate: true, context: 9, nodes }),
+            (list, Event::NodeList { context: 9, ring, nodes: vec![NodeId(1), NodeId(2)] }),
+            (votes, Event::ExpectedVotes { context: 9, expected_votes: 5 }),
+        ] {
+            assert_eq!(parse(&bytes), Ok(event));
+            for length in 0..bytes.len() {
+                assert!(parse(&bytes[..length]).is_err());
+            }
+        }
+    }
+}

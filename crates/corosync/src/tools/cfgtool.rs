@@ -200,7 +200,15 @@ fn cluster(cmap: &mut Cmap) -> Result<Cluster, CsError> {
             _ => None,
         })
         .collect();
+    // Nodes without configured ids (udp, udpu) are known once they joined.
+    if nodes.is_empty() {
+        let id_of =
+            |key: &str| key.strip_prefix("runtime.members.")?.split('.').next()?.parse().ok();
+        let keys = cmap.keys("runtime.members.")?;
+        nodes = keys.iter().filter_map(|(key, _)| id_of(key)).map(NodeId).collect();
+    }
     nodes.sort_unstable();
+    nodes.dedup();
     Ok(Cluster { transport, nodes })
 }
 
@@ -349,6 +357,74 @@ fn nodes(cfg: &mut Cfg) -> i32 {
         Err(error) => {
             complain(format_args!("Could not get the status. Error {error}"));
             1
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn node(id: u32, enabled: bool, connected: bool) -> NodeStatus {
+        let link = LinkStatus {
+            enabled,
+            connected,
+            dynconnected: false,
+            mtu: 1446,
+            source: "10.90.0.1".to_owned(),
+            destination: format!("10.90.0.{id}"),
+        };
+        let node = NodeId(id);
+        NodeStatus { node, reachable: true, remote: false, external: false, links: vec![link] }
+    }
+
+    #[test]
+    fn links_are_shown_as_upstream_shows_them() {
+        let statuses = [node(1, true, true), node(2, true, true), node(3, true, false)];
+        for (brief, expected) in [
+            (
+                false,
+                "LINK ID 0 udp\n\taddr\t= 10.90.0.1\n\tstatus:\n\
+                 \t\tnodeid:          1:\tlocalhost\n\
+                 \t\tnodeid:          2:\tconnected\n\
+                 \t\tnodeid:          3:\tdisconnected\n",
+            ),
+            (true, "LINK ID 0 udp\n\taddr\t= 10.90.0.1\n\tstatus\t= n31\n"),
+        ] {
+            let (mut text, shown) = (String::new(), &statuses[2].links[0]);
+            write_link(&mut text, 0, "udp", shown, &statuses, NodeId(1), brief);
+            assert_eq!(text, expected);
+        }
+    }
+
+    #[test]
+    fn the_last_action_wins_and_bad_nodes_are_refused() {
+        let read = |line: &str| {
+            let args: Vec<String> = line.split_whitespace().map(str::to_owned).collect();
+            match read_args("corosync-cfgtool", &args) {
+                Ok(Action::Usage) => "usage".to_owned(),
+                Ok(Action::Status { brief, old_layout }) => format!("status {brief} {old_layout}"),
+                Ok(Action::Addresses(node)) => format!("addresses {node}"),
+                Ok(Action::Shutdown { force }) => format!("shutdown {force}"),
+                Ok(_) => "other".to_owned(),
+                Err(status) => format!("exit {status}"),
+            }
+        };
+        for (line, expected) in [
+            ("", "usage"),
+            ("-s", "status false false"),
+            ("-bs", "status true false"),
+            ("-s -a", "status false true"),
+            ("-s -a 1", "addresses 1"),
+            ("-a", "exit 1"),
+            ("-a 0", "exit 1"),
+            ("-k x", "exit 1"),
+            ("-sZ", "exit 1"),
+            ("-i 1 -s", "status false false"),
+            ("--force -H", "shutdown true"),
+            ("-R -h", "usage"),
+        ] {
+            assert_eq!(read(line), expected, "{line}");
         }
     }
 }

@@ -480,3 +480,58 @@ fn votes(info: &Info) -> String {
         info.expected_votes, info.highest_expected, info.total_votes, info.quorum
     )
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn info(flags: u32) -> Info {
+        Info {
+            node: NodeId(1),
+            state: 1,
+            votes: 1,
+            expected_votes: 3,
+            highest_expected: 3,
+            total_votes: 2,
+            quorum: 2,
+            flags,
+            qdevice_votes: 1,
+            qdevice_name: String::new(),
+        }
+    }
+
+    #[test]
+    fn votes_are_shown_as_upstream_shows_them() {
+        let head = "Votequorum information\n----------------------\nExpected votes:   3\n\
+                    Highest expected: 3\nTotal votes:      2\n";
+        for (flags, tail) in [
+            (
+                votequorum::FLAG_QUORATE
+                    | votequorum::FLAG_TWO_NODE
+                    | votequorum::FLAG_WAIT_FOR_ALL,
+                "Quorum:           2  \nFlags:            2Node Quorate WaitForAll \n\n",
+            ),
+            (0, "Quorum:           2 Activity blocked\nFlags:            \n\n"),
+        ] {
+            assert_eq!(votes(&info(flags)), format!("{head}{tail}"));
+        }
+    }
+
+    #[test]
+    fn the_devices_state_is_three_words() {
+        let registered = votequorum::FLAG_QDEVICE_REGISTERED;
+        for (flags, state) in [
+            (0, "NR"),
+            (registered, "NA,NV,NMW"),
+            (
+                registered
+                    | votequorum::FLAG_QDEVICE_ALIVE
+                    | votequorum::FLAG_QDEVICE_CAST_VOTE
+                    | votequorum::FLAG_QDEVICE_MASTER_WINS,
+                "A,V,MW",
+            ),
+        ] {
+            assert_eq!(device_state(&info(flags)), state);
+        }
+    }
+}
