@@ -82,7 +82,7 @@ fn round_robin() -> Result<(), (i32, io::Error)> {
         let priority = libc::sched_get_priority_max(libc::SCHED_RR);
         let mut param = std::mem::zeroed::<libc::sched_param>();
         param.sched_priority = priority;
-        if libc::sched_setscheduler(0, libc::SCHED_RR | libc::SCHED_RESET_ON_FORK, &param) == 0 {
+        if libc::sched_setscheduler(0, libc::SCHED_RR, &param) == 0 {
             Ok(())
         } else {
             Err((priority, io::Error::last_os_error()))
