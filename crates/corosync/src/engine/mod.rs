@@ -129,7 +129,7 @@ impl Engine {
         &self.map
     }
 
-    /// Changes the map from outside; trackers hear of it with the next input.
+    /// Changes the map from outside; call [`Engine::handle_map_changed`] afterwards.
     pub fn map_mut(&mut self) -> &mut Map {
         &mut self.map
     }
@@ -446,6 +446,11 @@ impl Engine {
         if let Some(votequorum) = &mut self.votequorum {
             votequorum.handle_timeout(ctx!(self, now));
         }
+        self.settle(now);
+    }
+
+    /// The shell changed the map ([`Engine::map_mut`]): those who track it are told.
+    pub fn handle_map_changed(&mut self, now: Time) {
         self.settle(now);
     }
 

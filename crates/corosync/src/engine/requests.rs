@@ -7,7 +7,7 @@ use base::log::Priority;
 
 use super::table::services_prefix;
 use super::{ConnId, Ctx, Engine, Output, SERVICES, ServiceId, Surroundings, ctx};
-use crate::cmap::Value;
+use crate::cmap::{Change, Value};
 use crate::wire::{CsError, Fields, REQUEST_HEADER};
 
 /// Whether the ring can take what a request may multicast.
@@ -178,6 +178,17 @@ impl Engine {
         } else {
             ctx!(self, now).reply_status(conn, 0, error);
         }
+    }
+
+    /// A key of the statistics map came or went with a client.
+    pub fn handle_stats_key(&mut self, now: Time, key: &str, value: &Value, is_new: bool) {
+        let (old, new) = (Some(value.clone()), Some(value.clone()));
+        let change = Change {
+            key: key.to_owned(),
+            old: old.filter(|_| !is_new),
+            new: new.filter(|_| is_new),
+        };
+        self.cmap.notify_stats(ctx!(self, now), &change);
     }
 
     /// The logs were opened again, or not.

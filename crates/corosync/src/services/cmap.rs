@@ -46,14 +46,14 @@ struct Tracker {
 }
 
 impl Tracker {
-    fn wants(&self, change: &Change) -> bool {
+    fn wants(&self, map: Which, change: &Change) -> bool {
         let event = event_of(change);
         let matches = if self.kind & TRACK_PREFIX != 0 || self.key.is_empty() {
             change.key.starts_with(&self.key)
         } else {
             change.key == self.key
         };
-        self.map == Which::Config && matches && self.kind & event != 0
+        self.map == map && matches && self.kind & event != 0
     }
 }
 
@@ -94,7 +94,16 @@ impl Cmap {
 
     /// A change of the map: tells those who track it.
     pub fn notify(&self, ctx: &mut Ctx<'_>, change: &Change) {
-        for tracker in self.trackers.values().filter(|tracker| tracker.wants(change)) {
+        self.tell(ctx, Which::Config, change);
+    }
+
+    /// A key of the statistics came or went.
+    pub fn notify_stats(&self, ctx: &mut Ctx<'_>, change: &Change) {
+        self.tell(ctx, Which::Stats, change);
+    }
+
+    fn tell(&self, ctx: &mut Ctx<'_>, map: Which, change: &Change) {
+        for tracker in self.trackers.values().filter(|tracker| tracker.wants(map, change)) {
             ctx.event(tracker.conn, notification(tracker.instance, change));
         }
     }

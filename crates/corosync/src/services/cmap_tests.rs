@@ -138,3 +138,24 @@ fn the_version_message_is_upstreams_and_stale_nodes_stop() {
         &"Received config version (6) is different than my config version (5)! Exiting".into()
     ));
 }
+
+#[test]
+fn keys_of_the_statistics_that_come_and_go_are_told() {
+    let mut cluster = one();
+    let mut select = Message::request(9, 24);
+    select.put_u32(16, 1);
+    assert_eq!(error(&cluster.ask(1, 9, select.into_bytes())), 1);
+    assert_eq!(error(&cluster.ask(1, 9, track("stats.ipcs.", 8 | 4, 5))), 19);
+    assert_eq!(error(&cluster.ask(1, 9, track("stats.ipcs.", 8 | 4 | 1, 5))), 1);
+    let key = "stats.ipcs.service2.77.0x5.procname";
+    cluster.engine(1).handle_stats_key(Time::ZERO, key, &"crm_mon".into(), true);
+    cluster.engine(1).handle_stats_key(Time::ZERO, key, &"crm_mon".into(), false);
+    cluster.run();
+    let events = cluster.events(1, 9);
+    let kinds: Vec<_> = events.iter().map(|event| Fields::new(event).u32(296)).collect();
+    assert_eq!(kinds, [Some(4), Some(1)]);
+    assert_eq!(&events[0][336..], b"crm_mon\0");
+    // The configuration's trackers have nothing to do with it.
+    cluster.ask(1, 9, set("stats.clear.all", 2, &[1]));
+    assert_eq!(cluster.events(1, 9).len(), 0);
+}

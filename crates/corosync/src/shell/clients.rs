@@ -10,6 +10,7 @@ use super::daemon::Daemon;
 use super::ipc::Ipc;
 use super::stats::View;
 use super::zero_copy;
+use crate::cmap::Value;
 use crate::engine::{Admission, ConnId, Engine, ServiceId};
 use crate::wire::{CsError, Fields};
 
@@ -65,12 +66,24 @@ impl Daemon {
         let conn = Ipc::conn(index, own);
         self.ipc.welcome(conn, credentials.pid);
         self.engine.handle_connect(conn, service);
+        self.tell_stats(conn, true);
+    }
+
+    /// Tells those who watch the statistics that a client came or is about to go.
+    fn tell_stats(&mut self, conn: ConnId, is_new: bool) {
+        let Some(base) = self.ipc.stats_base(conn) else { return };
+        let Some(client) = self.ipc.clients.get(&conn) else { return };
+        let name = Value::text(client.procname.clone());
+        let now = now();
+        self.engine.handle_stats_key(now, &format!("{base}.procname"), &name, is_new);
+        self.drain_engine(now);
     }
 
     fn disconnect(&mut self, conn: ConnId) {
         let now = now();
         self.parked.retain(|(owner, _)| *owner != conn);
         self.buffers.disconnect(conn);
+        self.tell_stats(conn, false);
         self.ipc.clients.remove(&conn);
         self.ipc.held.remove(&conn);
         self.engine.handle_disconnect(now, conn);

@@ -23,6 +23,10 @@ const RING: Token = Token(0);
 const SIGNALS: Token = Token(1);
 const FIRST_IPC: u64 = 16;
 
+/// Gatherings in a row, and refused datagrams in a row, that are a fault of the network.
+const GATHERS_MAX: u32 = 3;
+const SEND_FAILURES_MAX: u32 = 30;
+const NETWORK_WARNING_EVERY: Duration = Duration::from_millis(1500);
 /// Batches of packets taken before clients and timers have their turn.
 const BATCHES_MAX: usize = 8;
 /// Complaints about packets that are none of ours, at most.
@@ -62,6 +66,8 @@ pub(super) struct Daemon {
     pub(super) complained_at: Option<Time>,
     pub(super) barrier: u32,
     pub(super) exit: Option<i32>,
+    pub(super) is_leaving: bool,
+    pub(super) warned_at: Option<Time>,
     pub(super) log_changed: bool,
     pub(super) totem_changed: bool,
     pub(super) request: Vec<u8>,
@@ -117,6 +123,8 @@ impl Daemon {
             is_alone: true,
             complained_at: None,
             exit: None,
+            is_leaving: false,
+            warned_at: None,
             log_changed: false,
             totem_changed: false,
             request: Vec::new(),
@@ -192,6 +200,28 @@ impl Daemon {
         }
     }
 
+    /// A ring that cannot form is nearly always a packet filter: say so.
+    fn watch_network(&mut self, now: Time) {
+        let is_gathering = self.srp.state() == totem::State::Gather;
+        let reason = if is_gathering && self.srp.stats(now).continuous_gather > GATHERS_MAX {
+            "totem is continuously in gather state"
+        } else if self.send_failures > SEND_FAILURES_MAX {
+            "number of multicast sendmsg failures is above threshold"
+        } else {
+            return;
+        };
+        if self.warned_at.is_some_and(|at| now.since(at) < NETWORK_WARNING_EVERY) {
+            return;
+        }
+        self.warned_at = Some(now);
+        base::warning!(
+            sub: "MAIN",
+            "Totem is unable to form a cluster because of an operating system or network fault \
+             (reason: {reason}). The most common cause of this message is that the local firewall \
+             is configured improperly."
+        );
+    }
+
     fn time_passed(&mut self) {
         let now = now();
         if self.srp.next_deadline().is_some_and(|at| at <= now) {
@@ -200,6 +230,7 @@ impl Daemon {
         if self.engine.next_deadline().is_some_and(|at| at <= now) {
             self.engine.handle_timeout(now);
         }
+        self.watch_network(now);
         if self.wants_downcheck() && self.downcheck_at <= now {
             self.check_interface(now);
         }
@@ -279,9 +310,10 @@ impl Daemon {
 
     /// Leaves the ring in order.
     pub(super) fn shut_down(&mut self) {
-        if self.exit.is_some() {
+        if self.is_leaving {
             return;
         }
+        self.is_leaving = true;
         base::notice!(sub: "SERV", "Unloading all Corosync service engines.");
         let now = now();
         self.engine.handle_exit(now);

@@ -26,6 +26,7 @@ pub(super) struct Endpoint {
 /// Counters of one client that libqb's server does not keep.
 #[derive(Debug, Default, Clone)]
 pub(super) struct ClientStats {
+    pub(super) pid: u32,
     pub(super) invalid_request: u64,
     pub(super) overload: u64,
     pub(super) procname: String,
@@ -120,6 +121,14 @@ impl Ipc {
         }
     }
 
+    /// Where a client's statistics are: `stats.ipcs.serviceN.PID.CONN`.
+    pub(super) fn stats_base(&self, conn: ConnId) -> Option<String> {
+        let index = usize::try_from(conn.0 >> SERVER_SHIFT).ok()?;
+        let service = self.endpoints.get(index)?.service as usize;
+        let pid = self.clients.get(&conn)?.pid;
+        Some(format!("stats.ipcs.service{service}.{pid}.{conn}"))
+    }
+
     /// Stops or lets go the multicasts of all clients of process groups.
     pub(super) fn set_closed(&mut self, closed: bool) {
         if self.is_closed == closed {
@@ -160,7 +169,7 @@ impl Ipc {
 
     /// The flow control of a client that just connected.
     pub(super) fn welcome(&mut self, conn: ConnId, pid: u32) {
-        let stats = ClientStats { procname: process_name(pid), ..ClientStats::default() };
+        let stats = ClientStats { pid, procname: process_name(pid), ..ClientStats::default() };
         self.clients.insert(conn, stats);
         if !self.is_closed {
             return;

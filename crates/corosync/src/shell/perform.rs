@@ -221,6 +221,8 @@ impl Daemon {
                 base::error!(sub: "MAIN", "parse error in config: {text}");
             }
             timing.publish(self.engine.map_mut());
+            self.engine.handle_map_changed(now);
+            self.drain_engine(now);
             self.config.timing = timing;
             self.srp.set_config(ring_config(&self.config));
         }
@@ -235,7 +237,6 @@ impl Daemon {
                 );
             }
         }
-        let _ = now;
     }
 
     fn reload(&mut self, now: Time) {

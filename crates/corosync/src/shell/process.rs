@@ -147,6 +147,16 @@ pub(super) fn lock_memory() {
     }
 }
 
+/// As many descriptors as the system allows: each client needs a few.
+pub(super) fn allow_many_files() {
+    use rustix::process::{Resource, getrlimit, setrlimit};
+    let mut limit = getrlimit(Resource::Nofile);
+    limit.current = limit.maximum;
+    if let Err(error) = setrlimit(Resource::Nofile, limit) {
+        base::debug!(sub: "MAIN", "The limit of open files stays as it is: {error}");
+    }
+}
+
 /// Tells systemd that the service is ready, if systemd wants to know.
 pub(super) fn notify_ready() {
     let Some(path) = std::env::var_os("NOTIFY_SOCKET") else { return };

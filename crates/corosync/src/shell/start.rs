@@ -79,7 +79,7 @@ fn start(options: &options::Options) -> Result<i32, i32> {
     }
     let state_dir =
         PathBuf::from(map.get_text("system.state_dir").unwrap_or_else(|| STATE_DIR.into()));
-    if let Err(error) = enter(&state_dir) {
+    if let Err(error) = check_dir(&state_dir) {
         base::error!(
             sub: "MAIN",
             "Cannot chdir to state directory {}. {}",
@@ -111,6 +111,8 @@ fn start(options: &options::Options) -> Result<i32, i32> {
         })?;
     }
     process::lock_memory();
+    process::allow_many_files();
+    log_timing(&config);
     let _pid_file = PidFile::create().map_err(|(text, code)| {
         base::error!(sub: "MAIN", "{text}");
         ending(code, line!())
@@ -140,13 +142,52 @@ fn start(options: &options::Options) -> Result<i32, i32> {
     }
 }
 
-/// The process changes its directory; a later reload must find the file all the same.
+/// The ring's numbers, for those who look for the reason of a late token.
+fn log_timing(config: &totem::TotemConfig) {
+    let t = &config.timing;
+    base::debug!(sub: "TOTEM", "Token Timeout ({} ms) retransmit timeout ({} ms)", t.token, t.token_retransmit);
+    if t.token_warning == 0 {
+        base::debug!(sub: "TOTEM", "Token warnings disabled");
+    } else {
+        let every = u64::from(t.token) * u64::from(t.token_warning) / 100;
+        base::debug!(sub: "TOTEM", "Token warning every {every} ms ({}% of Token Timeout)", t.token_warning);
+    }
+    base::debug!(
+        sub: "TOTEM",
+        "token hold ({} ms) retransmits before loss ({} retrans)",
+        t.hold, t.token_retransmits_before_loss_const
+    );
+    base::debug!(
+        sub: "TOTEM",
+        "join ({} ms) send_join ({} ms) consensus ({} ms) merge ({} ms)",
+        t.join, t.send_join, t.consensus, t.merge
+    );
+    base::debug!(
+        sub: "TOTEM",
+        "downcheck ({} ms) fail to recv const ({} msgs)", t.downcheck, t.fail_recv_const
+    );
+    base::debug!(
+        sub: "TOTEM",
+        "seqno unchanged const ({} rotations) Maximum network MTU {}",
+        t.seqno_unchanged_const, config.net_mtu
+    );
+    base::debug!(
+        sub: "TOTEM",
+        "window size per rotation ({} messages) maximum messages per rotation ({} messages)",
+        t.window_size, t.max_messages
+    );
+    base::debug!(sub: "TOTEM", "missed count const ({} messages)", t.miss_count_const);
+    base::debug!(sub: "TOTEM", "heartbeat_failures_allowed ({})", t.heartbeat_failures_allowed);
+    base::debug!(sub: "TOTEM", "max_network_delay ({} ms)", t.max_network_delay);
+}
+
+/// A later reload must find the file whatever the directory is then.
 fn absolute(path: &Path) -> PathBuf {
     std::path::absolute(path).unwrap_or_else(|_| path.to_owned())
 }
 
-fn enter(dir: &Path) -> std::io::Result<()> {
-    // A relative configuration path is made absolute from here on.
+/// Whether the state directory can be worked in.
+fn check_dir(dir: &Path) -> std::io::Result<()> {
     if std::fs::metadata(dir)?.is_dir() {
         Ok(())
     } else {

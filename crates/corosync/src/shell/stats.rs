@@ -122,8 +122,7 @@ impl View<'_> {
                 active += 1;
                 let conn = Ipc::conn(index, own);
                 let Some(stats) = endpoint.server.stats(own) else { continue };
-                let pid = endpoint.server.credentials(own).map_or(0, |found| found.pid);
-                let base = format!("stats.ipcs.service{}.{pid}.{conn}", endpoint.service as usize);
+                let Some(base) = self.ipc.stats_base(conn) else { continue };
                 let mine = self.ipc.clients.get(&conn).cloned().unwrap_or_default();
                 let queued = u32::try_from(stats.queued).unwrap_or(u32::MAX);
                 for (key, value) in [
