@@ -293,6 +293,22 @@ fn failed(out: &mut Out, rc: Rc, output: Option<&Element>) -> Fail {
     if let Some(element) = output
         && element.name() == "failed"
     {
+        // The wire's name of the attribute is the old one.
+        let mut element = element.clone();
+        element.for_each_mut(&mut |part| {
+            if part.has("object_type") {
+                let renamed: Vec<(String, String)> = part
+                    .attrs()
+                    .map(|(name, value)| {
+                        (name.replace("object_type", "object-type"), value.to_owned())
+                    })
+                    .collect();
+                part.retain_attrs(|_, _| false);
+                for (name, value) in renamed {
+                    part.set(&name, value);
+                }
+            }
+        });
         out.text(&element.to_pretty());
         out.xml(|| text_element("output", &element.to_pretty()));
     }

@@ -345,10 +345,9 @@ fn complain(
             }
             Fail::silent(CrmExit::Multiple)
         }
-        Trouble::Cib(rc) => {
-            if rc == Rc::EACCES
-                && let (Some(value), Some(name)) = (value, &selector.name)
-            {
+        Trouble::Cib(rc) => performing(rc),
+        Trouble::Refused(rc) => {
+            if let (Rc::EACCES, Some(value), Some(name)) = (rc, value, &selector.name) {
                 let set = selector.set.as_deref().unwrap_or("<null>");
                 out.err(&format!(
                     "Error setting {name}={value} (section={}, set={set}): {rc}",

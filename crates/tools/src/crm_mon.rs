@@ -241,6 +241,7 @@ fn wanted(parsed: &Parsed, format: Format) -> Result<Show, Fail> {
             "show-node-attributes" => show.sections = show.sections.with(Sections::ATTRIBUTES),
             "hide-headers" => show.sections = show.sections.without(Sections::SUMMARY),
             "show-detail" => show.detail = true,
+            "show-description" => show.description = true,
             "brief" => show.brief = true,
             _ => {}
         }

@@ -422,7 +422,12 @@ impl<'a> Job<'a> {
                 ),
             )
         })?;
-        let document = source.document().map_err(of_rc)?;
+        let document = source.document().map_err(|rc| {
+            if rc == Rc::EACCES {
+                out.err(&format!("Could not obtain the current CIB: {rc}"));
+            }
+            of_rc(rc)
+        })?;
         let view = View::new(document, crate::clock::now(), None);
         view.log();
         Ok(Job { parsed, out, source, view })

@@ -151,7 +151,7 @@ fn work(parsed: &Parsed, out: &mut Out) -> Result<CrmExit, Fail> {
         "create" => create(parsed, out, &name, &file),
         "create-empty" => create_empty(parsed, out, &name, &file),
         "reset" => reset(parsed, out, &name, &file),
-        "commit" => commit(parsed, out, &name, &file),
+        "commit" => commit(parsed, &name, &file),
         _ => delete(parsed, out, &name, &file),
     }
 }
@@ -285,7 +285,7 @@ fn refuse_without_force(parsed: &Parsed, name: &str, what: &str, why: &str) -> R
     Err(Fail::usage(format!("{message}\n{why}")))
 }
 
-fn commit(parsed: &Parsed, out: &mut Out, name: &str, file: &Path) -> Result<CrmExit, Fail> {
+fn commit(parsed: &Parsed, name: &str, file: &Path) -> Result<CrmExit, Fail> {
     refuse_without_force(
         parsed,
         name,
@@ -320,7 +320,6 @@ fn commit(parsed: &Parsed, out: &mut Out, name: &str, file: &Path) -> Result<Crm
             format!("Could not commit shadow instance '{name}' to the CIB: {rc}"),
         ));
     }
-    leave(out, name);
     Ok(CrmExit::Ok)
 }
 

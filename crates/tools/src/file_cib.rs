@@ -61,9 +61,12 @@ impl FileCib {
         let outcome = request::perform(&self.document, op, &request);
         let rc = Rc::from_legacy(outcome.rc.wire());
         if rc == Rc::OK
-            && let Some(document) = outcome.document
+            && let Some(mut document) = outcome.document
             && call.options & call::DRYRUN == 0
         {
+            if op == Op::Erase {
+                source::order_counters(Arc::make_mut(&mut document));
+            }
             if let Some(path) = &self.path {
                 save(path, &document)?;
             }

@@ -198,8 +198,10 @@ fn select(whole: &Element, section: &Section, selector: &Selector) -> Result<Vec
 pub enum Trouble {
     /// Several pairs match; the caller must say which.
     Several(Vec<Found>),
-    /// The CIB said no.
+    /// The CIB said no to reading.
     Cib(Rc),
+    /// The CIB said no to the change.
+    Refused(Rc),
 }
 
 /// Writes a value: to the one pair that is selected, or to a new one.
@@ -243,7 +245,7 @@ pub fn set(
         };
         let answer = source.call(&call).map_err(Trouble::Cib)?;
         if answer.rc != Rc::OK {
-            return Err(Trouble::Cib(answer.rc));
+            return Err(Trouble::Refused(answer.rc));
         }
     }
     Ok(())
@@ -275,7 +277,7 @@ pub fn delete(
         };
         let answer = source.call(&call).map_err(Trouble::Cib)?;
         if answer.rc != Rc::OK {
-            return Err(Trouble::Cib(answer.rc));
+            return Err(Trouble::Refused(answer.rc));
         }
     }
     Ok(matches)

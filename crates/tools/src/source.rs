@@ -230,11 +230,7 @@ impl Source {
 /// A new document with nothing in it; `None` when there is no such schema.
 pub fn empty_cib(schema: Option<&str>) -> Option<Element> {
     let mut document = cib::empty(1);
-    // As newer versions order the counters.
-    for counter in ["admin_epoch", "epoch", "num_updates"] {
-        let value = document.unset(counter).unwrap_or_else(|| "0".into());
-        document.set(counter, value);
-    }
+    order_counters(&mut document);
     if let Some(schema) = schema {
         if schema != "none" {
             cib::schema::version_of(schema)?;
@@ -242,6 +238,14 @@ pub fn empty_cib(schema: Option<&str>) -> Option<Element> {
         document.set("validate-with", schema);
     }
     Some(document)
+}
+
+/// Puts a new document's counters into the order newer versions write.
+pub fn order_counters(document: &mut Element) {
+    for counter in ["admin_epoch", "epoch", "num_updates"] {
+        let value = document.unset(counter).unwrap_or_else(|| "0".into());
+        document.set(counter, value);
+    }
 }
 
 /// Reads a text file; one whose name ends in `.bz2` is unpacked.

@@ -34,6 +34,8 @@ pub struct Show {
     pub brief: bool,
     /// Ids, each instance, technical lines.
     pub detail: bool,
+    /// Descriptions of resources.
+    pub description: bool,
     /// Operations with their times.
     pub timing: bool,
     /// How much of the fencing history: 0 none, 1 failures and what is pending, 2 also successes,
@@ -55,6 +57,7 @@ impl Default for Show {
             by_node: false,
             brief: false,
             detail: false,
+            description: false,
             timing: false,
             fence_level: 1,
             ban_prefix: String::new(),
@@ -63,6 +66,10 @@ impl Default for Show {
         }
     }
 }
+
+const NO_FENCING: &str = "Resource start-up disabled since no fencing resources have been defined. Either configure \
+     some or disable fencing with the fencing-enabled option. NOTE: Clusters with shared data need fencing to ensure \
+     data integrity.";
 
 /// One past or pending act of fencing.
 #[derive(Clone, Debug, Default)]
@@ -127,7 +134,16 @@ impl View {
     /// Logs what the scheduler had to say.
     pub fn log(&self) {
         for message in &self.sched.messages {
-            crate::logging::scheduler_message(message);
+            // Three messages of old are one in newer versions.
+            let mut message = message.clone();
+            if message.text.starts_with("Resource start-up disabled") {
+                message.text = NO_FENCING.to_owned();
+            } else if message.text.starts_with("Either configure some")
+                || message.text.starts_with("NOTE: Clusters with shared")
+            {
+                continue;
+            }
+            crate::logging::scheduler_message(&message);
         }
     }
 

@@ -1,7 +1,7 @@
 //! Resources as XML. Source: `spec/cli-pacemaker.md` §6.7.
 
 use scheduler::ids::{NodeIx, RscIx};
-use scheduler::model::{Role, Variant};
+use scheduler::model::{Resource, Role, Variant};
 use xml::Element;
 
 use super::{Show, View, replica_members};
@@ -49,7 +49,7 @@ impl View {
         match r.variant {
             _ if self.is_elsewhere(show, rsc) => None,
             Variant::Bundle => self.bundle_xml(rsc, show),
-            Variant::Primitive => Some(self.primitive_xml(rsc, None)),
+            Variant::Primitive => Some(self.primitive_xml(rsc, None, show)),
             Variant::Group => Some(self.group_xml(rsc, show)),
             Variant::Clone => Some(self.clone_xml(rsc, show)),
         }
@@ -87,9 +87,7 @@ impl View {
             .with("maintenance", flag(r.maintenance))
             .with("managed", flag(r.managed))
             .with("disabled", flag(self.sched.is_disabled(rsc)));
-        if let Some(text) = r.xml.get("description") {
-            element.set("description", text);
-        }
+        self.describe(r, show, &mut element);
         for child in below.shared_children() {
             element.push(child.clone());
         }
@@ -110,9 +108,7 @@ impl View {
         if let Some(role) = r.meta.get("target-role") {
             element.set("target_role", role.as_str());
         }
-        if let Some(text) = r.xml.get("description") {
-            element.set("description", text);
-        }
+        self.describe(r, show, &mut element);
         self.children_into(rsc, show, &mut element);
         element
     }
@@ -127,9 +123,7 @@ impl View {
             .with("maintenance", flag(r.maintenance))
             .with("managed", flag(r.managed))
             .with("failed", flag(r.failed));
-        if let Some(text) = r.xml.get("description") {
-            element.set("description", text);
-        }
+        self.describe(r, show, &mut element);
         let whole = self.names_resource(show, rsc);
         for replica in &r.bundle.replicas {
             if self.is_elsewhere(show, replica.container) {
@@ -143,15 +137,23 @@ impl View {
             }
             let mut part = Element::new("replica").with("id", replica.index.to_string());
             for member in members {
-                part.push(self.primitive_xml(member, None));
+                part.push(self.primitive_xml(member, None, show));
             }
             element.push(part);
         }
         (!element.is_leaf()).then_some(element)
     }
 
+    fn describe(&self, resource: &Resource, show: &Show, element: &mut Element) {
+        if show.description
+            && let Some(text) = resource.xml.get("description")
+        {
+            element.set("description", text);
+        }
+    }
+
     /// A primitive; below its node (`on`) the nodes are left out.
-    pub fn primitive_xml(&self, rsc: RscIx, on: Option<NodeIx>) -> Element {
+    pub fn primitive_xml(&self, rsc: RscIx, on: Option<NodeIx>, show: &Show) -> Element {
         let r = &self.sched.rscs[rsc];
         let promotable = self.sched.rscs[self.sched.uber(rsc)].promotable;
         let role =
@@ -189,15 +191,13 @@ impl View {
         if let Some(node) = r.lock_node {
             element.set("locked_to", self.sched.nodes[node].name.as_str());
         }
-        if let Some(text) = r.xml.get("description") {
-            element.set("description", text);
-        }
+        self.describe(r, show, &mut element);
         if on.is_none() {
             for node in nodes {
                 let n = &self.sched.nodes[*node];
                 let node =
                     Element::new("node").with("name", n.name.as_str()).with("id", n.id.as_str());
-                element.push(node.with("cached", "true"));
+                element.push(node.with("cached", flag(n.online)));
             }
         }
         element

@@ -182,7 +182,7 @@ impl View {
         }
         if show.by_node {
             for rsc in n.running.iter().copied().filter(|rsc| self.wants_resource(show, *rsc)) {
-                element.push(self.primitive_xml(rsc, Some(node)));
+                element.push(self.primitive_xml(rsc, Some(node), show));
             }
         }
         element
