@@ -64,6 +64,7 @@ pub fn main(args: &[String]) -> i32 {
 fn run() -> io::Result<()> {
     let signals = Signals::new(&[libc::SIGTERM, libc::SIGINT, libc::SIGHUP, libc::SIGPIPE])?;
     let service = Service::bind("lrmd")?;
+    make_agents_directory();
     let lp = Loop::new()?;
     lp.add(service.fd(), IPC, Interest::READ)?;
     lp.add(&signals, SIGNALS, Interest::READ)?;
@@ -104,6 +105,17 @@ fn run() -> io::Result<()> {
         shell.core.handle_timeout(now());
         shell.drain();
         shell.expire_alerts();
+    }
+}
+
+/// Agents keep their state files here (`HA_RSCTMP`); it is gone after every boot.
+fn make_agents_directory() {
+    use std::os::unix::fs::DirBuilderExt;
+    let made = std::fs::DirBuilder::new().mode(0o755).create("/run/resource-agents");
+    if let Err(error) = made
+        && error.kind() != io::ErrorKind::AlreadyExists
+    {
+        base::warning!("Cannot make /run/resource-agents: {error}");
     }
 }
 
