@@ -19,6 +19,11 @@ impl Bytes {
         Bytes::from(data.to_vec())
     }
 
+    /// The buffer, for reuse, if this is the last handle on it.
+    pub fn reclaim(self) -> Option<Vec<u8>> {
+        Arc::try_unwrap(self.buf).ok()
+    }
+
     /// A handle on a part of this one; `range` counts from this handle's start and is cut to
     /// what there is.
     pub fn slice(&self, range: Range<usize>) -> Bytes {
@@ -73,5 +78,7 @@ mod tests {
         assert_eq!(&*world, b"world");
         assert_eq!(&*world.slice(1..3), b"or");
         assert!(world.slice(7..9).is_empty());
+        assert_eq!(all.reclaim(), None);
+        assert_eq!(world.reclaim().as_deref(), Some(b"hello world".as_slice()));
     }
 }

@@ -16,6 +16,7 @@
 pub mod bytes;
 pub mod config;
 pub mod pg;
+mod pool;
 pub mod ring_id;
 pub mod seq;
 pub mod sort_queue;

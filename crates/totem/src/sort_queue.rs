@@ -79,11 +79,11 @@ impl SortQueue {
         slot.misses
     }
 
-    /// Lets go of everything up to `seq`.
-    pub fn release(&mut self, seq: u32) {
+    /// Lets go of everything up to `seq`; each message is handed to `dispose`.
+    pub fn release(&mut self, seq: u32, mut dispose: impl FnMut(Bytes)) {
         let Some(last) = self.index(seq) else { return };
         let count = (last + 1).min(self.slots.len());
-        self.slots.drain(..count);
+        self.slots.drain(..count).filter_map(|slot| slot.packet).for_each(&mut dispose);
         self.released = seq;
     }
 
@@ -114,10 +114,12 @@ mod tests {
             assert_eq!((queue.miss(at(2)), queue.miss(at(2))), (1, 2));
             let held: Vec<_> = queue.range(base, at(9)).map(|(seq, _)| seq).collect();
             assert_eq!(held, [at(1), at(3)]);
-            queue.release(at(2));
+            let mut gone = 0;
+            queue.release(at(2), |_| gone += 1);
+            assert_eq!(gone, 1);
             assert_eq!(queue.released(), at(2));
             assert!(!queue.contains(at(1)) && queue.contains(at(3)));
-            queue.release(at(1));
+            queue.release(at(1), drop);
             assert_eq!(queue.released(), at(2), "never goes back");
         }
     }

@@ -81,29 +81,59 @@ fn ip_of(storage: &libc::sockaddr_storage) -> Option<IpAddr> {
     addr.as_socket().map(|socket| socket.ip())
 }
 
-/// Sends datagrams in order, nonblocking; returns how many the kernel took.
-pub(super) fn send_many(fd: BorrowedFd<'_>, all: &[(&SockAddr, &[u8])]) -> io::Result<usize> {
+/// Datagrams to one address that one kernel call may carry: a single one, or several of which all
+/// but the last have the same size (the kernel cuts them apart again, `UDP_SEGMENT`).
+#[derive(Debug)]
+pub(super) struct Run<'a> {
+    pub(super) to: &'a SockAddr,
+    pub(super) packets: Vec<&'a [u8]>,
+}
+
+/// Room for one control message with a `u16`, aligned as the kernel wants it.
+type Control = [u64; 4];
+
+/// Sends runs in order, nonblocking; returns how many the kernel took.
+pub(super) fn send_runs(fd: BorrowedFd<'_>, runs: &[Run<'_>]) -> io::Result<usize> {
+    let runs = &runs[..runs.len().min(BATCH)];
+    let mut vectors: Vec<libc::iovec> = runs
+        .iter()
+        .flat_map(|run| &run.packets)
+        .map(|data| libc::iovec { iov_base: data.as_ptr().cast_mut().cast(), iov_len: data.len() })
+        .collect();
+    let mut controls: [Control; BATCH] = [[0; 4]; BATCH];
     // SAFETY: all-zero bytes are valid for this plain C struct.
-    let mut vectors: [libc::iovec; BATCH] = unsafe { zeroed() };
-    // SAFETY: as above.
     let mut headers: [libc::mmsghdr; BATCH] = unsafe { zeroed() };
-    let count = all.len().min(BATCH);
-    for (index, (to, data)) in all.iter().take(count).enumerate() {
-        vectors[index] =
-            libc::iovec { iov_base: data.as_ptr().cast_mut().cast(), iov_len: data.len() };
-        let header = &mut headers[index].msg_hdr;
-        header.msg_name = to.as_ptr().cast_mut().cast();
-        header.msg_namelen = to.len();
-        header.msg_iov = &raw mut vectors[index];
-        header.msg_iovlen = 1;
+    let mut rest = vectors.as_mut_slice();
+    for ((run, header), control) in runs.iter().zip(&mut headers).zip(&mut controls) {
+        let (own, others) = rest.split_at_mut(run.packets.len());
+        rest = others;
+        let header = &mut header.msg_hdr;
+        header.msg_name = run.to.as_ptr().cast_mut().cast();
+        header.msg_namelen = run.to.len();
+        header.msg_iov = own.as_mut_ptr();
+        header.msg_iovlen = own.len() as _;
+        if run.packets.len() > 1 {
+            let size = u16::try_from(run.packets[0].len()).unwrap_or(u16::MAX);
+            header.msg_control = control.as_mut_ptr().cast();
+            // SAFETY: these only compute sizes; the first header lies in `control`, which is
+            // large enough for one u16 and zeroed, and stays until after the call.
+            unsafe {
+                header.msg_controllen = libc::CMSG_SPACE(size_of::<u16>() as u32) as _;
+                let message = libc::CMSG_FIRSTHDR(header);
+                (*message).cmsg_level = libc::SOL_UDP;
+                (*message).cmsg_type = libc::UDP_SEGMENT;
+                (*message).cmsg_len = libc::CMSG_LEN(size_of::<u16>() as u32) as _;
+                libc::CMSG_DATA(message).cast::<u16>().write_unaligned(size);
+            }
+        }
     }
-    // SAFETY: the headers point to addresses and data borrowed for the call; sending only reads
-    // them.
+    // SAFETY: the headers point to addresses, vectors and data borrowed for the call; sending
+    // only reads them.
     let sent = unsafe {
         libc::sendmmsg(
             fd.as_raw_fd(),
             headers.as_mut_ptr(),
-            count as libc::c_uint,
+            runs.len() as libc::c_uint,
             libc::MSG_DONTWAIT | libc::MSG_NOSIGNAL,
         )
     };

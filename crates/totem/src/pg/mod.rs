@@ -22,37 +22,46 @@ pub const MAX_MESSAGE: usize = 1_048_576 + 65_536;
 /// The names a message was sent to. Source: `spec/totem.md` §8.2.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Groups {
-    names: Vec<Bytes>,
+    /// Count, lengths, names: as they were sent, and checked.
+    header: Bytes,
+    order: Order,
 }
 
 impl Groups {
     /// Whether the message is for this group.
     pub fn contains(&self, name: &[u8]) -> bool {
-        self.names.iter().any(|n| **n == *name)
+        self.iter().any(|n| n == name)
     }
 
     /// The names.
     pub fn iter(&self) -> impl Iterator<Item = &[u8]> {
-        self.names.iter().map(|n| &**n)
+        let count = word(&self.header, self.order, 0).unwrap_or(0);
+        let mut at = 2 + 2 * count;
+        (0..count).map_while(move |index| {
+            let len = word(&self.header, self.order, 2 + 2 * index)?;
+            let name = self.header.get(at..at + len)?;
+            at += len;
+            Some(name)
+        })
     }
+}
+
+fn word(data: &[u8], order: Order, at: usize) -> Option<usize> {
+    Some(usize::from(order.get_u16(data.get(at..at + 2)?.try_into().ok()?)))
 }
 
 /// Splits a reassembled message into its groups and its payload; `None` if it is malformed.
 pub fn split_message(message: &Bytes, order: Order) -> Option<(Groups, Bytes)> {
-    let word =
-        |at: usize| Some(usize::from(order.get_u16(message.get(at..at + 2)?.try_into().ok()?)));
-    let count = word(0)?;
+    let count = word(message, order, 0)?;
     let mut at = 2 + 2 * count;
-    let mut names = Vec::with_capacity(count.min(8));
     for index in 0..count {
-        let len = word(2 + 2 * index)?;
-        if at + len > message.len() {
-            return None;
-        }
-        names.push(message.slice(at..at + len));
-        at += len;
+        at += word(message, order, 2 + 2 * index)?;
     }
-    (at <= message.len()).then(|| (Groups { names }, message.slice(at..message.len())))
+    if at > message.len() {
+        return None;
+    }
+    let header = message.slice(0..at);
+    Some((Groups { header, order }, message.slice(at..message.len())))
 }
 
 /// The header of a message to one group.

@@ -110,11 +110,16 @@ impl SendQueue {
         bytes.div_ceil(self.max_frame - FRAME_HEADER)
     }
 
-    /// The next frame behind `headroom` zero bytes (for the headers to come); `None` when nothing
-    /// waits. `frames_left` is how many frames, this one included, may be sent before others
+    /// The next frame, behind `headroom` zero bytes (for the headers to come), in `buffer`, which
+    /// must be empty; `None` when nothing waits. `frames_left` is how many frames, this one included, may be sent before others
     /// have their turn: a short message is not begun if it would not end within them, because a
     /// change of membership in its middle would keep it from those who join.
-    pub fn next_frame(&mut self, headroom: usize, frames_left: u32) -> Option<Vec<u8>> {
+    pub fn next_frame(
+        &mut self,
+        headroom: usize,
+        frames_left: u32,
+        buffer: impl FnOnce() -> Vec<u8>,
+    ) -> Option<Vec<u8>> {
         if self.lengths.is_empty() {
             return None;
         }
@@ -152,7 +157,8 @@ impl SendQueue {
             offset = 0;
         }
         let size = headroom + FRAME_HEADER + 2 * lengths.len() + bytes;
-        let mut out = Vec::with_capacity(size);
+        let mut out = buffer();
+        out.reserve_exact(size);
         out.resize(headroom, 0);
         out.extend_from_slice(&[0, 0, 0, 0, fragmented, self.continuation]);
         out.extend_from_slice(&(lengths.len() as u16).to_ne_bytes());
@@ -186,7 +192,7 @@ mod tests {
     use crate::wire::Order;
 
     fn frames(queue: &mut SendQueue) -> Vec<Vec<u8>> {
-        let all: Vec<_> = std::iter::from_fn(|| queue.next_frame(0, 9)).collect();
+        let all: Vec<_> = std::iter::from_fn(|| queue.next_frame(0, 9, Vec::new)).collect();
         assert!(all.iter().all(|frame| frame.len() <= queue.max_frame));
         all
     }
@@ -235,12 +241,12 @@ mod tests {
         let mut queue = SendQueue::new(64);
         queue.push(&[&[1; 20]]);
         queue.push(&[&[2; 40]]);
-        let last = queue.next_frame(0, 1).unwrap();
+        let last = queue.next_frame(0, 1, Vec::new).unwrap();
         assert_eq!((last.len(), last[4]), (8 + 2 + 20, 0));
         let mut queue = SendQueue::new(64);
         queue.push(&[&[1; 20]]);
         queue.push(&[&[2; 40]]);
-        let cut = queue.next_frame(0, 2).unwrap();
+        let cut = queue.next_frame(0, 2, Vec::new).unwrap();
         assert_eq!((cut.len(), cut[4]), (64, 1), "its end fits the second frame");
     }
 
@@ -260,7 +266,7 @@ mod tests {
         let mut a = SendQueue::new(64);
         let mut b = SendQueue::new(64);
         b.push(&[&[9; 100]]);
-        assert!(b.next_frame(45, 9).is_some_and(|frame| frame.len() == 45 + 64));
+        assert!(b.next_frame(45, 9, Vec::new).is_some_and(|frame| frame.len() == 45 + 64));
         a.append(&mut b);
         assert!(b.is_empty());
         let total: usize = frames(&mut a).iter().map(|f| f.len() - 10).sum();

@@ -39,7 +39,7 @@ impl Srp {
         if !queue.in_range(mcast.seq) || queue.contains(mcast.seq) {
             return;
         }
-        queue.insert(mcast.seq, Bytes::copy_of(packet));
+        queue.insert(mcast.seq, self.pool.copy_of(packet));
         self.my_high_seq = crate::seq::max(self.my_high_seq, mcast.seq);
         self.update_aru();
         if self.state == State::Operational {
@@ -91,7 +91,10 @@ impl Srp {
                     }
                     return Some(Output::Config(change));
                 }
-                Item::QueueTransitional => self.waiting_trans_ack = true,
+                Item::QueueTransitional => {
+                    self.waiting_trans_ack = true;
+                    self.trans_pending = false;
+                }
                 Item::AssembleTransitional => {
                     self.assembling_trans = true;
                     self.ready.push_back(Output::Event(Event::WaitingTransAck(true)));

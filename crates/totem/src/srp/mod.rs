@@ -33,6 +33,7 @@ pub use output::{ConfigChange, ConfigKind, Delivery, Guarantee, Output};
 pub use stats::Stats;
 
 use crate::pg::{Assembler, QueueLevel, SendQueue};
+use crate::pool::Pool;
 use crate::sort_queue::SortQueue;
 use crate::wire::{self, DecodeError, Header, Kind, Message};
 use crate::{Bytes, Config, RingId};
@@ -121,6 +122,8 @@ pub struct Srp {
     normal_queue: SendQueue,
     trans_queue: SendQueue,
     waiting_trans_ack: bool,
+    /// [`Item::QueueTransitional`] waits to be polled.
+    trans_pending: bool,
     token_sent_wanted: bool,
     reserved: usize,
     level: QueueLevel,
@@ -132,6 +135,7 @@ pub struct Srp {
     ready: VecDeque<Output>,
 
     outputs: VecDeque<Output>,
+    pool: Pool,
     /// Own multicasts on their way to ourselves.
     loopback: VecDeque<Bytes>,
     /// A token to ourselves (a ring of one).
@@ -196,6 +200,7 @@ impl Srp {
             normal_queue: SendQueue::new(max_frame),
             trans_queue: SendQueue::new(max_frame),
             waiting_trans_ack: true,
+            trans_pending: false,
             token_sent_wanted: false,
             reserved: 1,
             level: QueueLevel::default(),
@@ -205,6 +210,7 @@ impl Srp {
             items: VecDeque::new(),
             ready: VecDeque::new(),
             outputs: VecDeque::new(),
+            pool: Pool::default(),
             loopback: VecDeque::new(),
             self_token: None,
             stats: Stats::default(),

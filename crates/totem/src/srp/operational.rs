@@ -31,6 +31,7 @@ impl Srp {
             joined: Vec::new(),
         }));
         self.items.push_back(Item::QueueTransitional);
+        self.trans_pending = true;
         // Beyond a hole, only what survivors sent: the lost message may have come before what
         // the others said.
         self.deliver_survivors(old_high);
@@ -49,7 +50,7 @@ impl Srp {
         self.proc_list = self.new_memb.clone();
         self.failed_list.clear();
         self.my_high_delivered = last_recovered;
-        self.regular.release(last_recovered);
+        self.regular.release(last_recovered, drop);
         self.last_released = last_recovered;
 
         self.event(Event::EnteringOperational);

@@ -3,7 +3,7 @@
 
 use super::{Event, Guarantee, Output, Srp, Timer};
 use crate::pg::{Admission, QueueLevel, SendQueue, group_header};
-use crate::wire::{Kind, Message};
+use crate::wire::{Kind, MCAST_LEN, Message};
 use base::Time;
 
 /// Frame overhead that admission reckons with (upstream's constant).
@@ -112,6 +112,20 @@ impl Srp {
 
     pub(super) fn active_queue(&mut self) -> &mut SendQueue {
         if self.waiting_trans_ack { &mut self.trans_queue } else { &mut self.normal_queue }
+    }
+
+    /// How many frames the token will find. A new ring stops application messages at once, even
+    /// before the shell has polled that far.
+    pub(super) fn backlog(&self) -> usize {
+        let held_back = self.waiting_trans_ack || self.trans_pending;
+        if held_back { self.trans_queue.frames() } else { self.normal_queue.frames() }
+    }
+
+    /// The next frame to be sent, with room for its headers.
+    pub(super) fn next_frame(&mut self, frames_left: u32) -> Option<Vec<u8>> {
+        let held_back = self.waiting_trans_ack || self.trans_pending;
+        let queue = if held_back { &mut self.trans_queue } else { &mut self.normal_queue };
+        queue.next_frame(MCAST_LEN, frames_left, || self.pool.take())
     }
 
     /// If the representative may be holding the token: ask for it.

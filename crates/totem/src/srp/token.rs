@@ -6,7 +6,7 @@ use super::{Event, GatherReason, Output, Srp, State, Timer};
 use crate::Bytes;
 use crate::seq;
 use crate::sort_queue::SORT_QUEUE_SIZE;
-use crate::wire::{Kind, MAX_RTR, MCAST_LEN, McastHeader, Message, RtrItem, Token, seal_mcast};
+use crate::wire::{Kind, MAX_RTR, McastHeader, Message, RtrItem, Token, seal_mcast};
 use base::Time;
 
 /// How far beyond what is complete a token's visit looks for missing messages: many times what
@@ -106,7 +106,8 @@ impl Srp {
     fn free_messages(&mut self, token_aru: u32) {
         let all_have = seq::min(seq::min(token_aru, self.my_last_aru), self.my_high_delivered);
         if seq::lt(self.last_released, all_have) {
-            self.regular.release(all_have);
+            let pool = &mut self.pool;
+            self.regular.release(all_have, |packet| pool.give(packet));
             self.last_released = self.regular.released();
         }
     }
@@ -116,7 +117,7 @@ impl Srp {
         let mut allowed = self.config.max_messages.min(window.saturating_sub(token.fcc));
         let waiting = match self.state {
             State::Recovery => self.recovery_out.len(),
-            State::Operational | State::Gather | State::Commit => self.active_queue().frames(),
+            State::Operational | State::Gather | State::Commit => self.backlog(),
         };
         self.my_cbl = u32::try_from(waiting).unwrap_or(u32::MAX);
         let total = token.backlog.wrapping_add(self.my_cbl).wrapping_sub(self.my_pbl);
@@ -183,7 +184,7 @@ impl Srp {
             let (packet, encapsulated) = if recovering {
                 (self.recovery_out.pop_front(), McastHeader::ENCAPSULATED)
             } else {
-                let frame = self.active_queue().next_frame(MCAST_LEN, allowed - sent);
+                let frame = self.next_frame(allowed - sent);
                 (frame, McastHeader::PLAIN)
             };
             let Some(mut packet) = packet else { break };
