@@ -65,6 +65,11 @@ pub fn parse_options(name: &str, args: &[String]) -> Result<Options, i32> {
 /// Reads the options, opens the log, goes to the working directory.
 pub fn start(name: &str, args: &[String]) -> Result<Options, i32> {
     let options = parse_options(name, args)?;
+    if let Some(word) = options.words.first() {
+        // Running as a daemon is not what somebody wanted who asks for something.
+        eprintln!("{name}: unexpected argument '{word}'");
+        return Err(CrmExit::Usage.code());
+    }
     crate::logging::open(name, &options, &|name| std::env::var(name).ok());
     let cores = Path::new(CORES_DIR);
     if let Err(error) = std::env::set_current_dir(cores) {

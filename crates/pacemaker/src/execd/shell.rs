@@ -47,11 +47,9 @@ struct Shell {
 
 /// `pacemaker-execd`.
 pub fn main(args: &[String]) -> i32 {
-    let options = match daemon::start("pacemaker-execd", args) {
-        Ok(options) => options,
-        Err(exit) => return exit,
-    };
-    drop(options);
+    if let Err(exit) = daemon::start("pacemaker-execd", args) {
+        return exit;
+    }
     match run() {
         Ok(()) => CrmExit::Ok.code(),
         Err(error) => {

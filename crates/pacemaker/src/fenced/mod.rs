@@ -15,6 +15,7 @@ mod core_tests;
 pub mod device;
 pub mod execute;
 pub mod history;
+pub mod metadata;
 pub mod operation;
 pub mod originate;
 pub mod shell;

@@ -66,6 +66,10 @@ struct Shell {
 
 /// `pacemaker-fenced`.
 pub fn main(args: &[String]) -> i32 {
+    if args.get(1).is_some_and(|word| word == "metadata") {
+        println!("{}", super::metadata::text());
+        return CrmExit::Ok.code();
+    }
     let args: Vec<String> = args
         .iter()
         .filter(|arg| {
@@ -73,11 +77,9 @@ pub fn main(args: &[String]) -> i32 {
         })
         .cloned()
         .collect();
-    let options = match daemon::start("pacemaker-fenced", &args) {
-        Ok(options) => options,
-        Err(exit) => return exit,
-    };
-    drop(options);
+    if let Err(exit) = daemon::start("pacemaker-fenced", &args) {
+        return exit;
+    }
     match run() {
         Ok(exit) => exit.code(),
         Err(error) => {
