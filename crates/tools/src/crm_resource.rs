@@ -522,10 +522,7 @@ fn work(parsed: &Parsed, out: &mut Out) -> Result<CrmExit, Fail> {
                 Some("primitive" | "fencing") => {
                     Fail::new(CrmExit::UnimplementFeature, "--list-options is not supported yet")
                 }
-                other => Fail::usage(format!(
-                    "Invalid --list-options value '{}'. Allowed values: primitive, fencing",
-                    other.unwrap_or("")
-                )),
+                _ => Fail::usage("Error parsing option --list-options"),
             });
         }
         "digests" => {

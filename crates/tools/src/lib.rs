@@ -19,10 +19,12 @@ pub mod crm_node;
 pub mod crm_resource;
 pub mod crm_shadow;
 pub mod crm_simulate;
+pub mod crm_ticket;
 pub mod crm_verify;
 pub mod crmadmin;
 pub mod file_cib;
 pub mod ipc;
+pub mod iso8601;
 pub mod launcher;
 pub mod logging;
 pub mod nodes;
@@ -53,6 +55,8 @@ pub fn applets() -> Vec<Applet> {
         sbin("crm_simulate", crm_simulate::main),
         sbin("crm_standby", wrappers::standby),
         sbin("crm_verify", crm_verify::main),
+        sbin("crm_ticket", crm_ticket::main),
         sbin("crmadmin", crmadmin::main),
+        sbin("iso8601", iso8601::main),
     ]
 }

@@ -148,7 +148,11 @@ impl Out {
         if let Some(first) = args.first() {
             request[0] = first.clone();
         }
-        request.extend(args.iter().skip(1).cloned());
+        // Only words that need it are quoted.
+        request.extend(args.iter().skip(1).map(|word| match word.contains(char::is_whitespace) {
+            true => format!("'{}'", word.replace('\'', "'\\''")),
+            false => word.clone(),
+        }));
         Ok(Out {
             format,
             quiet: parsed.has("quiet"),

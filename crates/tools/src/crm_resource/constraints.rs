@@ -88,7 +88,13 @@ fn colocated(job: &Job<'_>, walk: &mut Walk, id: &str, level: usize, dependents:
     let (this, other) = if dependents { ("with-rsc", "rsc") } else { ("rsc", "with-rsc") };
     walk.seen.push(id.to_owned());
     let mut first = true;
-    for constraint in constraints(job, "rsc_colocation") {
+    let mut list = constraints(job, "rsc_colocation");
+    // The strongest first, then by the other's id.
+    list.sort_by(|a, b| {
+        let strength = |c: &Element| c.get("score").and_then(Score::parse).map_or(0, Score::value);
+        strength(b).cmp(&strength(a)).then_with(|| a.get(other).cmp(&b.get(other)))
+    });
+    for constraint in list {
         let Some(peer) = constraint.get(other).filter(|_| constraint.get(this) == Some(id)) else {
             continue;
         };

@@ -9,7 +9,7 @@ use super::{Job, element_name, of_rc};
 use crate::nvpairs::sanitized_id;
 use crate::output::{Fail, text_element};
 use crate::rc::Rc;
-use crate::source::Call;
+use crate::source::{Call, call};
 
 /// Which attributes are meant.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -91,6 +91,27 @@ impl Job<'_> {
 
     fn change(&mut self, op: &str, data: &Element) -> Result<(), Fail> {
         let call = Call { op, section: Some("resources"), data: Some(data), ..Call::default() };
+        let answer = self.source.call(&call).map_err(of_rc)?;
+        if answer.rc == Rc::OK { Ok(()) } else { Err(of_rc(answer.rc)) }
+    }
+
+    /// Replaces a resource's element by an edited one.
+    fn replace_element(
+        &mut self,
+        rsc: RscIx,
+        edit: &mut dyn FnMut(&mut Element),
+    ) -> Result<(), Fail> {
+        let id = self.config_id(rsc);
+        let Some(mut element) = self.configured(&id) else { return Err(of_rc(Rc::ENXIO)) };
+        edit(&mut element);
+        let xpath = format!("//{}[@id='{id}']", element.name());
+        let call = Call {
+            op: "cib_replace",
+            section: Some(&xpath),
+            data: Some(&element),
+            options: call::XPATH,
+            host: None,
+        };
         let answer = self.source.call(&call).map_err(of_rc)?;
         if answer.rc == Rc::OK { Ok(()) } else { Err(of_rc(answer.rc)) }
     }
@@ -238,7 +259,9 @@ fn followers(job: &Job<'_>, rsc: RscIx) -> Vec<RscIx> {
         let score = child.get("score").and_then(base::Score::parse).map_or(0, base::Score::value);
         child.name() == "rsc_colocation" && child.get("with-rsc") == Some(id.as_str()) && score > 0
     });
-    colocations.filter_map(|constraint| job.find(constraint.get("rsc")?)).collect()
+    let mut ids: Vec<&str> = colocations.filter_map(|constraint| constraint.get("rsc")).collect();
+    ids.sort_unstable();
+    ids.into_iter().filter_map(|id| job.find(id)).collect()
 }
 
 fn set_one(
@@ -288,11 +311,7 @@ pub(super) fn delete(job: &mut Job<'_>, name: &str) -> Result<CrmExit, Fail> {
     let rsc = job.resource()?;
     let kind = Kind::of(job);
     if kind == Kind::Element {
-        let id = job.config_id(rsc);
-        if let Some(mut element) = job.configured(&id) {
-            element.unset(name);
-            job.change("cib_replace", &element)?;
-        }
+        job.replace_element(rsc, &mut |element| drop(element.unset(name)))?;
         job.out.line(&format!("Deleted attribute: {name}"));
         return Ok(CrmExit::Ok);
     }
