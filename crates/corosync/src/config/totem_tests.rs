@@ -173,3 +173,49 @@ fn crypto_words_override_secauth() {
     let keys = "crypto_cipher: none\ncrypto_hash: none\nsecauth: on\ninterface {\n bindnetaddr: 192.168.100.0\n mcastaddr: 239.255.1.1\n ttl: 1\n}";
     assert!(read_text(&totem(keys)).1.is_ok());
 }
+
+/// Files of old tutorials, as they stand there: with annotations behind the values, no-break
+/// spaces, keys and sections of corosync 1.x.
+#[test]
+fn files_of_old_tutorials_start_an_engine() {
+    const NEAR: Machine = Machine { name: "one", ips: &["192.168.1.7", "192.168.100.10"] };
+    let cases: &[(&str, &[u8], &str, &str, &[&str])] = &[
+        (
+            "1.x",
+            include_bytes!("../../tests/fixtures/conf/tutorial-1.x.conf"),
+            "192.168.1.7",
+            "239.255.1.1",
+            &["` //`", "`totem.thread`", "section `service`", "`aisexec.user`"],
+        ),
+        (
+            "2.x",
+            include_bytes!("../../tests/fixtures/conf/handbook-2.x.conf"),
+            "192.168.100.10",
+            "239.255.100.0",
+            &["`totem.vsftype`", "`totem.threads`", "`totem.rrp_mode`", "`amf.mode`"],
+        ),
+        (
+            "2.x, annotated",
+            include_bytes!("../../tests/fixtures/conf/centos-2.x.conf"),
+            "192.168.1.7",
+            "239.255.1.1",
+            &["` #`", "`totem.threads`", "section `service`", "`aisexec.group`"],
+        ),
+    ];
+    for (what, content, bind, group, remarks) in cases {
+        let mut parsed = Parsed::default();
+        parse::parse("c", content, &Nobody, &mut parsed).unwrap();
+        for remark in *remarks {
+            let count = parsed.warnings.iter().filter(|text| text.contains(remark)).count();
+            assert_eq!(count, 1, "{what}: {remark} in {:#?}", parsed.warnings);
+        }
+        let mut map = Map::new();
+        for (key, value) in parsed.keys {
+            map.put(&key, value);
+        }
+        let config = read(&mut map, &NEAR, &mut Vec::new()).unwrap();
+        assert_eq!(config.bind.to_string(), *bind, "{what}");
+        assert_eq!(config.mcast.unwrap().to_string(), *group, "{what}");
+        assert!(crate::config::logging::read(&map).is_ok(), "{what}");
+    }
+}
