@@ -14,6 +14,7 @@ mod getopt;
 mod ipc_storm;
 mod keygen;
 mod quorumtool;
+mod xmlproc;
 
 use base::Applet;
 use std::io::Write;
@@ -27,6 +28,7 @@ pub fn applets() -> Vec<Applet> {
         sbin("corosync-cpgtool", cpgtool::run),
         sbin("corosync-keygen", keygen::run),
         sbin("corosync-quorumtool", quorumtool::run),
+        Applet { name: "corosync-xmlproc", dir: "bin", run: xmlproc::run },
         Applet { name: "cpg-load", dir: "", run: cpg_load::run },
         Applet { name: "ipc-storm", dir: "", run: ipc_storm::run },
     ]
