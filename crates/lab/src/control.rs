@@ -119,6 +119,7 @@ pub(crate) fn director(args: &[String]) -> i32 {
     }
     let result = match what.as_str() {
         "demo" => demonstration::run(tree).map(|()| true),
+        "up" => up(tree, rest).map(|()| true),
         "bench" => crate::bench::run(tree, rest),
         _ => walk::run(tree, rest),
     };
@@ -135,6 +136,22 @@ pub(crate) fn director(args: &[String]) -> i32 {
         }
     }
     code
+}
+
+/// A lab of N hosts with all daemons started; their engine's configuration may be a file.
+fn up(tree: &Path, args: &[String]) -> io::Result<()> {
+    let n = args.first().and_then(|word| word.parse().ok()).unwrap_or(3);
+    let conf = match args.get(1) {
+        Some(file) => fs::read_to_string(file)?,
+        None => demonstration::engine_conf(n),
+    };
+    let mut lab = crate::lab::Lab::new(n, tree, &conf)?;
+    for i in 1..=n {
+        lab.power_on(i)?;
+        lab.start_cluster(i)?;
+        println!("{}  {}", lab.host(i).name(), lab.host(i).address());
+    }
+    Ok(())
 }
 
 fn own_proc() -> io::Result<()> {
@@ -199,10 +216,17 @@ pub(crate) fn exec(args: &[String]) -> i32 {
     }
 }
 
-/// `quorate lab hosts | enter HOST [COMMAND…] | stop`: a lab that was kept.
+/// `quorate lab up [N [CONF]] | hosts | enter HOST [COMMAND…] | stop`: a lab that was kept.
 pub(crate) fn lab(args: &[String]) -> i32 {
     let words: Vec<&str> = args[1..].iter().map(String::as_str).collect();
     match words[..] {
+        ["up"] => run_sandboxed("up", &["3".to_owned()], true),
+        ["up", number, ref rest @ ..]
+            if number.parse().is_ok_and(|n: usize| (1..=99).contains(&n)) =>
+        {
+            let rest: Vec<String> = rest.iter().map(|word| (*word).to_owned()).collect();
+            run_sandboxed("up", &[&[number.to_owned()][..], &rest].concat(), true)
+        }
         ["hosts"] => {
             for (pid, name) in kept_hosts() {
                 println!("{name}\t{pid}");
@@ -238,7 +262,9 @@ pub(crate) fn lab(args: &[String]) -> i32 {
             0
         }
         _ => {
-            eprintln!("usage: quorate lab hosts | enter HOST|client [COMMAND…] | stop");
+            eprintln!(
+                "usage: quorate lab up [N [CONF]] | hosts | enter HOST|client [COMMAND…] | stop"
+            );
             64
         }
     }

@@ -63,7 +63,7 @@ pub fn run(tree: &Path) -> io::Result<()> {
             "{}",
             lab.sh(
                 1,
-                "crm_mon -1; tail -20 /var/log/corosync.out /var/log/pacemaker/pacemaker.log"
+                "crm_mon -1; tail -n 20 /var/log/corosync.out /var/log/pacemaker/pacemaker.log"
             )?
             .text
         );

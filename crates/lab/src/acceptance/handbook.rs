@@ -33,7 +33,7 @@ fn form(walk: &mut Walk) -> io::Result<()> {
         );
         walk.lab.sh(n, &line)?;
     }
-    walk.step("the daemons have their names and users", 1, "ps -eo user,args")
+    walk.step("the daemons have their names and users", 1, "ps -eo user:12,args")
         .has(&[
             "root*pacemakerd",
             "hacluster*/usr/lib/pacemaker/pacemaker-based",
