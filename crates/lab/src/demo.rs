@@ -27,7 +27,9 @@ pub fn engine_conf(n: usize) -> String {
         })
         .collect();
     format!(
-        "totem {{\n    version: 2\n    cluster_name: demo\n    transport: udpu\n    token: 1000\n}}\n\
+        "totem {{\n    version: 2\n    cluster_name: demo\n    transport: udpu\n    token: 1000\n    \
+         # With more than two nodes each adds 650 ms to the token timeout, unless told not to.\n    \
+         token_coefficient: 0\n}}\n\
          nodelist {{\n{nodes}}}\n\
          quorum {{\n    provider: corosync_votequorum\n}}\n\
          logging {{\n    to_stderr: yes\n    to_syslog: no\n    timestamp: hires\n}}\n"
