@@ -32,7 +32,7 @@ impl Sched {
     }
 
     fn check_fencing_setup(&mut self) {
-        if self.options.fencing && !self.have_fencing && !self.top.is_empty() {
+        if self.options.fencing && !self.have_fencing {
             for line in [
                 "Resource start-up disabled since no STONITH resources have been defined",
                 "Either configure some or disable STONITH with the stonith-enabled option",

@@ -140,8 +140,7 @@ impl<'a> Parser<'a> {
             for raw in body.split(|c| *c == b'\n') {
                 self.line += 1;
                 let lexed = lexer::lex(raw);
-                let (line, annotated) =
-                    lexed.map_err(|bad: LineError| self.error(bad.to_string()))?;
+                let (line, annotated) = lexed.map_err(|bad| self.error(lexical(bad, raw)))?;
                 if annotated {
                     self.warn(
                         "annotation".into(),
@@ -387,6 +386,14 @@ impl<'a> Parser<'a> {
         }
         Ok(())
     }
+}
+
+/// Upstream's words for a line that cannot be read, then what would be one, and what it is.
+fn lexical(bad: LineError, raw: &[u8]) -> String {
+    const SHOWN_MAX: usize = 60;
+    let found = String::from_utf8_lossy(raw);
+    let found: String = found.trim().chars().take(SHOWN_MAX).collect();
+    format!("{bad}: expected `section {{`, `key: value` or `}}`, found `{found}`")
 }
 
 #[cfg(test)]

@@ -2,9 +2,7 @@
 
 use std::io;
 
-use super::{HANDBOOK_CONF, Walk};
-
-const MODERN: &str = include_str!("../../conf/modern.conf");
+use super::{HANDBOOK_CONF, MODERN_CONF, Walk};
 
 pub(super) fn run(walk: &mut Walk) -> io::Result<()> {
     for (name, conf) in [
@@ -12,7 +10,7 @@ pub(super) fn run(walk: &mut Walk) -> io::Result<()> {
         ("the details' (2.x, secauth)", include_str!("../../conf/details.conf")),
         ("the deployment's (1.x plug-in)", include_str!("../../conf/deployment.conf")),
         ("the notes' (1.x)", include_str!("../../conf/notes.conf")),
-        ("a node list (3.x, udpu)", MODERN),
+        ("a node list (3.x, udpu)", MODERN_CONF),
     ] {
         for n in 1..=3 {
             walk.lab.reset(n, conf)?;

@@ -62,6 +62,9 @@ pub fn run(tree: &Path, names: &[String]) -> io::Result<bool> {
 /// The handbook's configuration, to the letter.
 pub(crate) const HANDBOOK_CONF: &str = include_str!("../../conf/handbook.conf");
 
+/// A node list of today, unicast.
+pub(crate) const MODERN_CONF: &str = include_str!("../../conf/modern.conf");
+
 /// A lab, and the score so far.
 pub(crate) struct Walk {
     pub lab: Lab,
