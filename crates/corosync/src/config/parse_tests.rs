@@ -51,9 +51,21 @@ fn mistakes_name_file_line_key_and_what_is_allowed() {
     for (content, line, wanted) in [
         ("totem {\n", 1, "Missing closing brace"),
         ("}\n", 1, "Unexpected closing brace"),
-        ("totem {\n}}\n", 2, "Extra characters before or after closing bracket '}'"),
-        ("{\n", 1, "Missing section name before opening bracket '{'"),
-        ("x\n", 1, "Line is not opening or closing section or key value"),
+        (
+            "totem {\n}}\n",
+            2,
+            "Extra characters before or after closing bracket '}': expected `section {`, `key: value` or `}`, found `}}`",
+        ),
+        (
+            "{\n",
+            1,
+            "Missing section name before opening bracket '{': expected `section {`, `key: value` or `}`, found `{`",
+        ),
+        (
+            "x\n",
+            1,
+            "Line is not opening or closing section or key value: expected `section {`, `key: value` or `}`, found `x`",
+        ),
         (
             "totem {\n token: 1s\n}\n",
             2,
@@ -86,7 +98,8 @@ fn mistakes_name_file_line_key_and_what_is_allowed() {
     }
     assert_eq!(
         read("x").unwrap_err().to_string(),
-        "parser error: corosync.conf:1: Line is not opening or closing section or key value"
+        "parser error: corosync.conf:1: Line is not opening or closing section or key value: \
+         expected `section {`, `key: value` or `}`, found `x`"
     );
 }
 
