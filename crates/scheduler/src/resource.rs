@@ -298,17 +298,24 @@ impl Sched {
             return false;
         }
         if self.rscs[ix].unique && self.rscs[uber].variant == Variant::Clone && !can.unique {
-            self.force_anonymous(uber);
+            self.force_anonymous(uber, ix);
         }
         true
     }
 
-    fn force_anonymous(&mut self, clone: RscIx) {
+    fn force_anonymous(&mut self, clone: RscIx, member: RscIx) {
         let nodes = i32::try_from(self.node_order.len()).unwrap_or(i32::MAX);
         let data = &mut self.rscs[clone].clone;
         data.clone_node_max = 1;
         data.clone_max = data.clone_max.min(nodes);
-        for r in self.tree(clone) {
+        // The member (and its group) may not be among the clone's children yet.
+        let mut affected = self.tree(clone);
+        let mut at = Some(member);
+        while let Some(rsc) = at.filter(|rsc| *rsc != clone) {
+            affected.push(rsc);
+            at = self.rscs[rsc].parent;
+        }
+        for r in affected {
             let r = &mut self.rscs[r];
             r.unique = false;
             r.meta.insert("globally-unique".into(), "false".into());

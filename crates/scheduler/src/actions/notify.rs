@@ -267,9 +267,6 @@ impl Sched {
             !own_empty
         };
         for ix in [set.pre, set.pre_done, set.post, set.post_done].into_iter().flatten() {
-            for (name, value) in &keys {
-                self.actions[ix].meta.insert(name.clone(), value.clone());
-            }
             if required {
                 self.actions[ix].flags &= !flag::OPTIONAL;
             }

@@ -187,7 +187,7 @@ impl Sched {
         let managed = self.rscs[rsc].managed;
         if managed {
             let key = op_key(&self.rscs[rsc].id, "monitor", 0);
-            for probe in self.find_actions(rsc, &key, None) {
+            for probe in self.find_actions(rsc, &key, Some(node)) {
                 self.relate(probe, monitor, rel::UFB);
             }
         }

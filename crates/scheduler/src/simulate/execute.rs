@@ -151,7 +151,7 @@ impl Engine<'_> {
     fn rsc_name(&self, primitive: &Element) -> String {
         let id = primitive.id().unwrap_or("");
         match primitive.get("long-id") {
-            Some(long) if self.sched.find_resource(id).is_none() => long.to_owned(),
+            Some(long) if self.sched.constraint_rsc(id).is_none() => long.to_owned(),
             _ => id.to_owned(),
         }
     }
