@@ -458,6 +458,8 @@ fn container_xml(
     if let Some(options) = &plan.launcher_options {
         run.push_str(&format!(" {options}"));
     }
+    // The separator is there even when nothing follows.
+    run.push(' ');
     run.push_str(hosts);
     let mut params = Params::new(&id);
     params.add("image", plan.image.clone());

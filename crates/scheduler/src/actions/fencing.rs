@@ -60,9 +60,6 @@ impl Sched {
         let key = eco_format!("do_shutdown-{}", self.nodes[node].name);
         let shutdown = self.action(None, &key, "do_shutdown", Some(node), false);
         self.actions[shutdown].meta.insert("op_no_wait".into(), "true".into());
-        if self.nodes[node].maintenance {
-            return shutdown;
-        }
         let all: Vec<ActIx> = self.actions.ids().rev().collect();
         for ix in all {
             let action = &self.actions[ix];
@@ -70,7 +67,8 @@ impl Sched {
             if action.node != Some(node) || action.task != "stop" {
                 continue;
             }
-            if !self.rscs[rsc].managed && !self.rscs[rsc].blocked {
+            let r = &self.rscs[rsc];
+            if r.maintenance || (!r.managed && !r.blocked) {
                 continue;
             }
             self.actions[ix].flags &= !flag::OPTIONAL;

@@ -343,9 +343,7 @@ impl Sched {
         }
         let starting =
             task == "start" && start.is_some_and(|s| self.actions[s].not(flag::OPTIONAL));
-        let starts_in_set = start.is_some_and(|s| self.actions[s].not(flag::OPTIONAL));
-        let _ = starting;
-        if !starts_in_set {
+        if !starting {
             self.notify_action(leaf, node, set.pre, set.pre_done, false, set, keys);
         }
         self.notify_action(leaf, node, set.post, set.post_done, true, set, keys);
@@ -398,6 +396,7 @@ impl Sched {
     /// Is it a collective whose completion includes notifications?
     pub(crate) fn notifies(&self, rsc: RscIx) -> bool {
         let r = &self.rscs[rsc];
-        r.notify && (r.variant == Variant::Clone || self.is_bundled(rsc))
+        r.notify
+            && (matches!(r.variant, Variant::Clone | Variant::Bundle) || self.is_bundled(rsc))
     }
 }

@@ -52,10 +52,11 @@ impl Sched {
         }
         let r = &self.rscs[rsc];
         if r.is_connection || r.fence_device {
-            let remotes: Vec<NodeIx> =
-                self.node_order.iter().copied().filter(|n| self.is_remote_kind(*n)).collect();
-            for node in remotes {
-                self.add_score(rsc, node, -INFINITY);
+            // Only where there is an entry: nodes of bundles have none.
+            for node in self.in_order(&self.rscs[rsc].allowed) {
+                if self.is_remote_kind(node) {
+                    self.add_score(rsc, node, -INFINITY);
+                }
             }
         }
     }

@@ -49,7 +49,11 @@ impl Sched {
     fn apply_to_group(&mut self, group: RscIx, primary: RscIx, ix: ColIx) -> i32 {
         if self.rscs[group].colocated {
             let Some(first) = self.rscs[group].children.first().copied() else { return 0 };
-            return self.apply_colocation(first, primary, ix, true);
+            let delta = self.apply_colocation(first, primary, ix, true);
+            if delta != 0 {
+                self.rscs[group].priority = score::add(self.rscs[group].priority, delta);
+            }
+            return delta;
         }
         if self.colocations[ix].score >= INFINITY {
             return 0;
@@ -169,7 +173,7 @@ impl Sched {
         if matches!(self.rscs[colocation.dependent].variant, Variant::Clone | Variant::Bundle) {
             match self.compatible_container(dependent, bundle) {
                 Some(container) => {
-                    self.apply_colocation(dependent, container, ix, true);
+                    return self.apply_colocation(dependent, container, ix, true);
                 }
                 None if colocation.score >= INFINITY => {
                     self.assign_to(dependent, None, true, true);
@@ -287,15 +291,8 @@ impl Sched {
         if !preview && self.rscs[primary].unassigned {
             return Affects::Nothing;
         }
-        let role_rsc = |rsc: RscIx| {
-            if self.rscs[rsc].replica_container {
-                self.child_of_container(rsc).unwrap_or(rsc)
-            } else {
-                rsc
-            }
-        };
-        let dependent_rsc = role_rsc(dependent);
-        let primary_rsc = role_rsc(primary);
+        let dependent_rsc = self.role_holder(dependent);
+        let primary_rsc = self.role_holder(primary);
         if colocation.dependent_role >= Role::Unpromoted
             && self.rscs[dependent_rsc].parent.is_some_and(|p| self.rscs[p].promotable)
             && !self.rscs[dependent_rsc].unassigned
@@ -313,6 +310,15 @@ impl Sched {
             return Affects::Nothing;
         }
         Affects::Location
+    }
+
+    /// Whose role counts: of a replica's container that of what is inside.
+    fn role_holder(&self, rsc: RscIx) -> RscIx {
+        if self.rscs[rsc].replica_container {
+            self.child_of_container(rsc).unwrap_or(rsc)
+        } else {
+            rsc
+        }
     }
 
     fn child_of_container(&self, container: RscIx) -> Option<RscIx> {
@@ -359,7 +365,7 @@ impl Sched {
         let there = self.rscs[primary].assigned.map(|p| p.node);
         if there.is_some()
             && colocation.primary_role != Role::Unknown
-            && colocation.primary_role != self.rscs[primary].next_role
+            && colocation.primary_role != self.rscs[self.role_holder(primary)].next_role
         {
             return 0;
         }
