@@ -90,7 +90,7 @@ impl Sched {
         }
         if self.is_uname_connection(rsc) {
             self.param_checks.push((rsc, node, op.clone(), false));
-        } else if self.config_changed(rsc, node, op) && self.failcount(rsc, node, true).0 != 0 {
+        } else if self.config_changed(rsc, node, op) && self.failcount(rsc, node, false).0 != 0 {
             self.clear_failcount_action(rsc, node);
         }
     }
@@ -103,7 +103,7 @@ impl Sched {
                 if matches!(digests.change, Change::Restart | Change::Mismatch) {
                     self.clear_failcount_action(rsc, node);
                 }
-            } else if self.config_changed(rsc, node, &op) && self.failcount(rsc, node, true).0 != 0
+            } else if self.config_changed(rsc, node, &op) && self.failcount(rsc, node, false).0 != 0
             {
                 self.clear_failcount_action(rsc, node);
             }

@@ -111,10 +111,9 @@ impl Sched {
 
     /// Instances are told when a node's fencing has stopped one of them. Source: §12.4.
     pub(crate) fn notify_after_fencing(&mut self, rsc: RscIx, stop: ActIx, fence: ActIx) {
-        let uber = self.uber(rsc);
         let _ = stop;
-        let set = self.notify_set(uber, "stop", None, Some(fence));
-        self.fill_set(uber, "stop", set);
+        let set = self.notify_set(rsc, "stop", None, Some(fence));
+        self.fill_set(rsc, "stop", set);
     }
 
     fn facts(&self, rsc: RscIx) -> Facts {

@@ -133,7 +133,10 @@ impl Sched {
                 self.order(first, stop, rel::GUEST_ALLOWED);
             }
         } else if self.is_recurring(ix) {
-            self.connection_start_first(connection, ix, rel::FIT);
+            // A recurring operation starts anew with the connection; its cancellation need not wait.
+            if task != "cancel" {
+                self.connection_start_first(connection, ix, rel::FIT);
+            }
         } else {
             self.connection_start_first(connection, ix, rel::NONE);
         }

@@ -294,7 +294,7 @@ impl Sched {
                     }
                 }
             }
-            "stop" => {
+            "stop" if action.not(flag::PSEUDO) => {
                 let Some(rsc) = action.rsc.filter(|r| self.rscs[*r].is_connection) else { return };
                 let migrating = action.before.iter().any(|relation| {
                     let input = &self.actions[relation.action];

@@ -13,7 +13,8 @@ impl Sched {
         _prefer: Option<NodeIx>,
         stop_if_fail: bool,
     ) -> Option<NodeIx> {
-        if !self.rscs[bundle].unassigned || self.rscs[bundle].assigning {
+        // Asked again it goes through the motions again: what is assigned stays, scores are shown.
+        if self.rscs[bundle].assigning {
             return None;
         }
         self.rscs[bundle].assigning = true;
