@@ -395,7 +395,6 @@ impl Sched {
     /// Is it a collective whose completion includes notifications?
     pub(crate) fn notifies(&self, rsc: RscIx) -> bool {
         let r = &self.rscs[rsc];
-        r.notify
-            && (matches!(r.variant, Variant::Clone | Variant::Bundle) || self.is_bundled(rsc))
+        r.notify && (matches!(r.variant, Variant::Clone | Variant::Bundle) || self.is_bundled(rsc))
     }
 }
