@@ -278,10 +278,12 @@ impl Daemon {
                     && self.complained_at.is_none_or(|at| now.since(at) >= COMPLAINT_EVERY)
                 {
                     self.complained_at = Some(now);
-                    base::warning!(
-                        sub: "TOTEM",
-                        "Message received from {from} is no message of this ring: {error}. Ignoring"
-                    );
+                    let text = error.to_string();
+                    if text.starts_with("Received ") {
+                        base::warning!(sub: "TOTEM", "{text}");
+                    } else {
+                        base::warning!(sub: "TOTEM", "Message received from {from} {text}");
+                    }
                 }
             }
             self.pump(now);

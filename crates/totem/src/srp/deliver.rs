@@ -18,6 +18,8 @@ pub(super) enum Item {
     Frame(Bytes),
     /// A configuration change.
     Config(ConfigChange),
+    /// A fact that is reported at this place.
+    Event(Event),
     /// From here on new messages overtake the old ones, until the synchronisation is complete.
     QueueTransitional,
     /// From here on frames belong to the synchronisation, until it is complete.
@@ -91,6 +93,7 @@ impl Srp {
                     }
                     return Some(Output::Config(change));
                 }
+                Item::Event(event) => return Some(Output::Event(event)),
                 Item::QueueTransitional => {
                     self.waiting_trans_ack = true;
                     self.trans_pending = false;

@@ -56,9 +56,11 @@ impl Srp {
         self.event(Event::EnteringOperational);
         let silent: Vec<NodeId> =
             left.iter().copied().filter(|id| !self.leavers.contains(id)).collect();
-        self.event(Event::NewMembership { ring_id: self.ring_id, joined, left });
+        // After what the services say about the change, as in upstream's log.
+        let formed = Event::NewMembership { ring_id: self.ring_id, joined, left };
+        self.items.push_back(Item::Event(formed));
         if !silent.is_empty() {
-            self.event(Event::LeaveMessageMissing(silent));
+            self.items.push_back(Item::Event(Event::LeaveMessageMissing(silent)));
         }
         self.leavers.clear();
         self.state = State::Operational;
