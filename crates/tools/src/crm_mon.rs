@@ -186,7 +186,8 @@ pub fn main(args: &[String]) -> i32 {
     if let Some(file) = parsed.value("as-html") {
         args.extend(["--output-as=html".to_owned(), format!("--output-to={file}")]);
     }
-    if parsed.value("output-as").is_none() && parsed.has("one-shot") && args.len() > 1 {
+    let has_format = args.iter().any(|word| word.starts_with("--output-as"));
+    if !has_format && parsed.has("one-shot") {
         args.push("--output-as=text".to_owned());
     }
     output::run(&TABLE, &args, work)
@@ -315,7 +316,7 @@ fn one_shot(parsed: &Parsed, show: &Show, out: &mut Out) -> Result<CrmExit, Fail
             for element in view.elements(&show) {
                 root.push(element);
             }
-            out.replace_document(format!("<?xml version=\"1.0\"?>\n{}", root.to_pretty()));
+            out.replace_document(root.to_pretty());
         }
         Format::Xml => {
             for element in view.elements(&show) {
