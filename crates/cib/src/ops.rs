@@ -18,6 +18,8 @@ use crate::rc::Rc;
 pub struct Effect {
     /// It counts as a change even if the trees are equal (an XPath replace).
     pub forced: bool,
+    /// That change was one of the configuration.
+    pub forced_configuration: bool,
     /// An object was appended as a whole, which 2.1.5 does not count as a change of the
     /// configuration. Versions must stay equal to its peers', so neither do we.
     pub appended: bool,
@@ -446,6 +448,8 @@ pub fn replace_xpath(
     if !multiple {
         paths.truncate(1);
     }
+    let in_configuration =
+        find_section(cib, "configuration").is_some_and(|top| paths.iter().any(|path| path.is_within(&top)));
     for path in paths.iter().rev() {
         let parent = path.parent().ok_or(Rc::EINVAL)?;
         cib.remove_at(path);
@@ -453,7 +457,7 @@ pub fn replace_xpath(
             parent.push(input.clone());
         }
     }
-    Ok(Effect { forced: true, ..Effect::default() })
+    Ok(Effect { forced: true, forced_configuration: in_configuration, ..Effect::default() })
 }
 
 /// Addresses of the elements an XPath matches.

@@ -183,8 +183,8 @@ fn change(cib: &Arc<Element>, op: Op, request: &Request<'_>) -> Outcome {
     }
     ops::settle_increments(cib, &mut new);
 
-    let configuration = configuration_changed(cib, &new) || effect.forced;
-    if !configuration && same(cib, &new) {
+    let configuration = configuration_changed(cib, &new) || effect.forced_configuration;
+    if !configuration && !effect.forced && same(cib, &new) {
         return Outcome::answer(None);
     }
     let counts = configuration && !(effect.appended && request.overlook_appended);
