@@ -36,9 +36,8 @@ fn main() {
             .with("id", format!("status-{id}-bench"))
             .with("name", "bench")
             .with("value", round.to_string());
-        let set = Element::new("instance_attributes")
-            .with("id", format!("status-{id}"))
-            .with_child(pair);
+        let set =
+            Element::new("instance_attributes").with("id", format!("status-{id}")).with_child(pair);
         let attributes =
             Element::new("transient_attributes").with("id", id.as_str()).with_child(set);
         let state = Element::new("node_state").with("id", id.as_str()).with_child(attributes);

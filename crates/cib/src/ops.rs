@@ -129,16 +129,18 @@ pub fn modify(
     Ok(Effect { appended: true, ..Effect::default() })
 }
 
-/// Merges the input at the first (or every) match of an XPath.
+/// Merges the input at the first (or every) match of an XPath that holds an element of its name
+/// and id; if `strict`, every match looked at must.
 ///
 /// # Errors
-/// [`Rc::ENXIO`] if no match holds an element of the input's name and id.
+/// [`Rc::ENXIO`] if no match (if `strict`: not every one) holds such an element.
 pub fn modify_xpath(
     cib: &mut Element,
     xpath: &str,
     input: &Element,
     multiple: bool,
     can_create: bool,
+    strict: bool,
 ) -> Result<Effect, Rc> {
     let paths = matches(cib, xpath)?;
     if paths.is_empty() {
@@ -147,7 +149,12 @@ pub fn modify_xpath(
     let mut merged = false;
     for path in &paths {
         let Some(top) = cib.element_at_mut(path) else { continue };
-        let Some(below) = find_below(top, input, true) else { continue };
+        let Some(below) = find_below(top, input, true) else {
+            if strict {
+                return Err(Rc::ENXIO);
+            }
+            continue;
+        };
         let Some(target) = top.element_at_mut(&below) else { continue };
         merge(target, input);
         merged = true;
@@ -448,8 +455,8 @@ pub fn replace_xpath(
     if !multiple {
         paths.truncate(1);
     }
-    let in_configuration =
-        find_section(cib, "configuration").is_some_and(|top| paths.iter().any(|path| path.is_within(&top)));
+    let in_configuration = find_section(cib, "configuration")
+        .is_some_and(|top| paths.iter().any(|path| path.is_within(&top)));
     for path in paths.iter().rev() {
         let parent = path.parent().ok_or(Rc::EINVAL)?;
         cib.remove_at(path);

@@ -41,10 +41,12 @@ pub struct Request<'a> {
     pub digest: Option<&'a str>,
     /// Counters come with the data (a full copy from a peer) and are not raised here.
     pub counters_given: bool,
-    /// Do as 2.1.5 and overlook objects appended whole when looking for changes of the
-    /// configuration. Managers must, because their counters have to equal those of their peers;
-    /// whoever works on a file need not.
-    pub overlook_appended: bool,
+    /// Where 2.1.5 does otherwise than later versions, do as 2.1.5. Managers must, because their
+    /// copies have to equal those of their peers; whoever works on a file need not. It is:
+    /// objects appended whole do not count as change of the configuration; an XPath modify fails
+    /// at the first match that does not hold the object, and never creates it; an XPath create
+    /// appends to the root (which no schema allows).
+    pub like_2_1_5: bool,
     /// Node the request came from (`update-origin`).
     pub origin: Option<&'a str>,
     /// Program it came from (`update-client`).
@@ -187,7 +189,7 @@ fn change(cib: &Arc<Element>, op: Op, request: &Request<'_>) -> Outcome {
     if !configuration && !effect.forced && same(cib, &new) {
         return Outcome::answer(None);
     }
-    let counts = configuration && !(effect.appended && request.overlook_appended);
+    let counts = configuration && !(effect.appended && request.like_2_1_5);
     let counters_given = request.counters_given || request.has(call::INHIBIT_BCAST);
     if !counters_given {
         raise_counters(&mut new, counts);
@@ -258,11 +260,15 @@ fn contents(
     }
     let input = request.input.ok_or_else(|| only_rc(Rc::EINVAL))?;
     match op {
-        Op::Create if xpath => ops::create_xpath(new, section, input).map_err(only_rc),
+        Op::Create if xpath => {
+            let section = if request.like_2_1_5 { "/*" } else { section };
+            ops::create_xpath(new, section, input).map_err(only_rc)
+        }
         Op::Create => ops::create(new, section, input).map_err(|error| (error.rc, error.failed)),
         Op::Modify => {
             let effect = if xpath {
-                ops::modify_xpath(new, section, input, multiple, can_create)
+                let create = can_create && !request.like_2_1_5;
+                ops::modify_xpath(new, section, input, multiple, create, request.like_2_1_5)
             } else {
                 ops::modify(new, section, input, can_create)
             };

@@ -69,8 +69,8 @@ fn message(dice: &mut Dice) -> Vec<u8> {
     }
     let text = String::from_utf8_lossy(&text).into_owned();
     let flags = if dice.roll(2) == 0 { frame::flags::CLIENT_RESPONSE } else { 0 };
-    let mut bytes = frame::encode(1 + dice.roll(1000) as i32, flags, &text, 1 << 20)
-        .unwrap_or_default();
+    let mut bytes =
+        frame::encode(1 + dice.roll(1000) as i32, flags, &text, 1 << 20).unwrap_or_default();
     if dice.roll(8) == 0 && bytes.len() > 40 {
         let at = 24 + dice.roll(16);
         bytes[at] = dice.roll(256) as u8;

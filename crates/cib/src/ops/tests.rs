@@ -67,11 +67,16 @@ fn modify_merges_and_never_removes() {
 fn an_xpath_modify_stops_at_its_first_match() {
     let mut cib = doc();
     let input = el("<node id='2' x='1'/>");
-    modify_xpath(&mut cib, "//nodes", &input, false, false).unwrap();
+    modify_xpath(&mut cib, "//nodes", &input, false, false, false).unwrap();
     assert_eq!(cib.find_id("2").unwrap().get("x"), Some("1"));
-    assert_eq!(modify_xpath(&mut cib, "//node[@id='1']", &input, false, false), Err(Rc::ENXIO));
-    assert_eq!(modify_xpath(&mut cib, "//nothing", &input, true, false), Err(Rc::ENXIO));
-    assert_eq!(modify_xpath(&mut cib, "//[", &input, true, false), Err(Rc::EINVAL));
+    assert_eq!(
+        modify_xpath(&mut cib, "//node[@id='1']", &input, false, false, false),
+        Err(Rc::ENXIO)
+    );
+    assert_eq!(modify_xpath(&mut cib, "//node", &input, true, false, true), Err(Rc::ENXIO));
+    modify_xpath(&mut cib, "//node", &input, false, false, false).unwrap();
+    assert_eq!(modify_xpath(&mut cib, "//nothing", &input, true, false, false), Err(Rc::ENXIO));
+    assert_eq!(modify_xpath(&mut cib, "//[", &input, true, false, false), Err(Rc::EINVAL));
 }
 
 #[test]

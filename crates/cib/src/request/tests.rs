@@ -17,7 +17,7 @@ fn run(op: Op, section: &str, options: u32, input: Option<&str>) -> Outcome {
         input: input.as_ref(),
         options,
         now: "Thu Feb 29 12:00:00 2024",
-        overlook_appended: true,
+        like_2_1_5: true,
         ..Request::default()
     };
     perform(&doc(), op, &request)

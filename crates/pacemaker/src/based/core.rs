@@ -389,7 +389,7 @@ impl Based {
             schema_max: message.get("cib_schema_max"),
             digest: message.get("digest"),
             counters_given: is_copy,
-            overlook_appended: true,
+            like_2_1_5: true,
             origin: message.get("src"),
             client: message.get("cib_clientname"),
             now: ctx.date,
