@@ -271,4 +271,22 @@ long text
         }
         assert!(Metadata::parse("<!DOCTYPE x [ <!ENTITY a 'b'> ]><resource-agent/>").is_ok());
     }
+
+    #[test]
+    fn random_bytes_are_survived() {
+        let mut state = 7u64;
+        for length in 0..2000 {
+            let text: String = (0..length % 97)
+                .map(|_| {
+                    state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+                    b"<>/!DOCTYPE[]resource-agent='\"& \n\0abc"[(state >> 33) as usize % 36] as char
+                })
+                .collect();
+            let _ = Metadata::parse(&text);
+            let _ = crate::lsb::metadata("x", &text);
+            let _ = crate::fence::patched_metadata(&text);
+            let _ = crate::systemd::state(&text);
+            let _ = crate::judge::exit_reason(&text);
+        }
+    }
 }

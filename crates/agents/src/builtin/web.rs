@@ -121,7 +121,9 @@ fn start(args: &[String], port: u16, pidfile: &Path) -> i32 {
     }
     let _ = fs::remove_file(pidfile);
     let name = args.first().map_or("Web", String::as_str);
-    let mut server = Command::new("/proc/self/exe");
+    // By its path, so that process lists show a name; the link works even after an upgrade.
+    let exe = std::env::current_exe().ok().filter(|path| path.exists());
+    let mut server = Command::new(exe.unwrap_or_else(|| PathBuf::from("/proc/self/exe")));
     server.arg0(name).arg("serve").stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
     crate::start::with_default_signals(&mut server);
     crate::start::in_own_session(&mut server);

@@ -364,3 +364,77 @@ fn random_histories_keep_the_rules() {
         assert!(!lab.core.is_busy(), "seed {seed}");
     }
 }
+
+/// Requests made of random pieces of the language: answered or ignored, never a panic.
+#[test]
+fn random_requests_are_survived() {
+    const NAMES: [&str; 14] = [
+        "lrmd_op",
+        "lrmd_rsc_id",
+        "lrmd_class",
+        "lrmd_provider",
+        "lrmd_type",
+        "lrmd_rsc_action",
+        "lrmd_rsc_interval",
+        "lrmd_rsc_start_delay",
+        "lrmd_timeout",
+        "lrmd_callopt",
+        "lrmd_protocol_version",
+        "lrmd_watchdog",
+        "lrmd_alert_id",
+        "lrmd_alert_path",
+    ];
+    const VALUES: [&str; 22] = [
+        "register",
+        "lrmd_rsc_register",
+        "lrmd_rsc_unregister",
+        "lrmd_rsc_exec",
+        "lrmd_rsc_cancel",
+        "lrmd_rsc_info",
+        "lrmd_get_recurring",
+        "lrmd_check",
+        "lrmd_alert_exec",
+        "R",
+        "S",
+        "ocf",
+        "stonith",
+        "service",
+        "monitor",
+        "stop",
+        "0",
+        "-1",
+        "4294967296",
+        "99999999999999999999",
+        "",
+        "\u{1}\u{fffd}",
+    ];
+    const TAGS: [&str; 5] =
+        ["lrmd_command", "lrmd_calldata", "lrmd_rsc", "attributes", "lrmd_alert"];
+    let mut lab = Lab::new();
+    let mut state = 88_172_645_463_325_252_u64;
+    let mut roll = |sides: usize| {
+        state ^= state << 13;
+        state ^= state >> 7;
+        state ^= state << 17;
+        (state % sides as u64) as usize
+    };
+    for round in 0..20_000u64 {
+        let mut element = Element::new(TAGS[roll(TAGS.len())]);
+        for _ in 0..3 {
+            let mut outer = Element::new(TAGS[roll(TAGS.len())]);
+            for _ in 0..roll(6) {
+                outer.set(NAMES[roll(NAMES.len())], VALUES[roll(VALUES.len())]);
+            }
+            outer.push(element);
+            element = outer;
+        }
+        element.set("lrmd_op", VALUES[roll(9)]);
+        lab.input(round, Input::Request { client: 1, request: &element });
+        if roll(4) == 0 {
+            lab.end(round, roll(500) as u64, roll(9) as i32);
+        }
+        if roll(50) == 0 {
+            lab.time(round);
+        }
+    }
+}

@@ -293,3 +293,114 @@ fn nonsense_and_strangers_are_refused() {
     let Some(Output::Respond { message, .. }) = node.poll_output() else { panic!("an answer") };
     assert_eq!(message.get("rc-code"), Some("4"));
 }
+
+/// Messages made of random pieces of the language, from clients and peers: never a panic, and
+/// whatever was begun comes to an end.
+#[test]
+fn random_messages_are_survived() {
+    const NAMES: [&str; 16] = [
+        "st_op",
+        "st_target",
+        "st_device_action",
+        "st_device_id",
+        "st_callopt",
+        "st_callid",
+        "st_remote_op",
+        "st_timeout",
+        "st_delay",
+        "index",
+        "target",
+        "devices",
+        "agent",
+        "id",
+        "st_clientid",
+        "st-available-devices",
+    ];
+    const VALUES: [&str; 24] = [
+        "st_execute",
+        "st_query",
+        "st_fence",
+        "st_relay",
+        "st_fence_history",
+        "st_device_register",
+        "st_device_remove",
+        "st_level_add",
+        "st_level_remove",
+        "st_notify",
+        "st_timeout_update",
+        "poke",
+        "n1",
+        "n2",
+        "off",
+        "reboot",
+        "monitor",
+        "0",
+        "4096",
+        "1048576",
+        "-7",
+        "99999999999",
+        "op-1",
+        "",
+    ];
+    const TAGS: [&str; 6] = [
+        "stonith_command",
+        "st_calldata",
+        "st-reply",
+        "st_device_id",
+        "fencing-level",
+        "st_history",
+    ];
+    let mut net = Net::new(2);
+    net.register("n2", "dev", "pcmk_host_list='n1'");
+    let mut state = 88_172_645_463_325_252_u64;
+    let mut roll = |sides: usize| {
+        state ^= state << 13;
+        state ^= state >> 7;
+        state ^= state << 17;
+        (state % sides as u64) as usize
+    };
+    for round in 0..5_000u64 {
+        let mut element = Element::new(TAGS[roll(TAGS.len())]);
+        for _ in 0..3 {
+            let mut outer = Element::new(TAGS[roll(TAGS.len())]);
+            for _ in 0..roll(6) {
+                outer.set(NAMES[roll(NAMES.len())], VALUES[roll(VALUES.len())]);
+            }
+            outer.push(element);
+            element = outer;
+        }
+        element.set("st_op", VALUES[roll(12)]);
+        net.exit = roll(3) as i32;
+        let now = at(round);
+        let fresh_id = format!("random-{round}");
+        let node = net.nodes.get_mut("n1").unwrap();
+        let message = &element;
+        if roll(2) == 0 {
+            let ticket = (roll(2) == 0).then_some(9);
+            node.handle_input(
+                now,
+                Input::Request { client: 1, ticket, request: message, fresh_id },
+            );
+        } else {
+            node.handle_input(now, Input::Peer { from: "n2", message, fresh_id });
+        }
+        net.settle(now);
+        if roll(10) == 0 {
+            net.time(now);
+        }
+        net.said.clear();
+        net.runs.clear();
+    }
+    for later in 0..2000 {
+        net.time(at(10_000 + later * 60));
+    }
+    // What the random peer claimed to lead is over once that peer is gone.
+    let alone: BTreeMap<String, u32> = [("n1".to_owned(), 1)].into();
+    let node = net.nodes.get_mut("n1").unwrap();
+    node.handle_input(at(200_000), Input::Peers(alone));
+    net.settle(at(200_000));
+    for later in 0..100 {
+        net.time(at(200_000 + later * 60));
+    }
+    assert!(!net.nodes["n1"].is_busy());
+}
