@@ -26,7 +26,7 @@ use std::time::{Duration, Instant};
 /// How long a server may take to let us in.
 const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(60);
 /// How often a wait for a response looks whether the server still lives.
-const SLICE: Duration = Duration::from_secs(2);
+const SLICE: Duration = Duration::from_millis(250);
 
 #[derive(Debug)]
 enum Channels {
