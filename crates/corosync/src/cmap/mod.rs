@@ -26,6 +26,7 @@ const READ_ONLY_PREFIXES: &[&str] = &[
     "runtime.services.",
     "runtime.config.",
     "runtime.totem.",
+    "runtime.connections.",
     "uidgid.config.",
     "system.",
     "nodelist.",

@@ -157,7 +157,9 @@ pub fn read(
     }
     let group = multicast_group(map, transport, &ring)?;
 
-    map.put("totem.interface.0.bindnetaddr", Value::text(ring.local.ip.to_string()));
+    if !listed.is_empty() {
+        map.put("totem.interface.0.bindnetaddr", Value::text(ring.local.ip.to_string()));
+    }
     let mtu = map.get_u32("totem.netmtu").filter(|mtu| *mtu != 0).unwrap_or(MTU_DEFAULT);
     timing.publish(map);
     Ok(TotemConfig {

@@ -8,6 +8,7 @@
 //! Source: `spec/corosync-services.md` §1–§4.
 
 pub mod context;
+mod old_names;
 mod reload;
 mod requests;
 mod surroundings;
@@ -87,6 +88,7 @@ pub struct Engine {
     quorum: Quorum,
     votequorum: Option<Votequorum>,
     is_reloading: bool,
+    old_names_at: Option<Time>,
 }
 
 /// Builds the context of one call; a macro because it borrows single fields.
@@ -121,6 +123,7 @@ impl Engine {
             quorum: Quorum::new(false),
             votequorum: None,
             is_reloading: false,
+            old_names_at: None,
         }
     }
 

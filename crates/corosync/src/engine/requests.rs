@@ -2,11 +2,13 @@
 //!
 //! Source: `spec/corosync-services.md` §2.1, `spec/libqb-ipc.md` §9.
 
+use std::time::Duration;
+
 use base::Time;
 use base::log::Priority;
 
 use super::table::services_prefix;
-use super::{ConnId, Ctx, Engine, Output, SERVICES, ServiceId, Surroundings, ctx};
+use super::{ConnId, Ctx, Engine, Output, SERVICES, ServiceId, Surroundings, ctx, old_names};
 use crate::cmap::{Change, Value};
 use crate::wire::{CsError, Fields, REQUEST_HEADER};
 
@@ -20,6 +22,9 @@ pub enum Admission {
     /// Never: it is bigger than the ring's queue.
     TooBig,
 }
+
+/// How old the copies under old names may get.
+const OLD_NAMES_AGE: Duration = Duration::from_millis(100);
 
 /// CPG's multicast, the one request without an answer.
 const CPG_MCAST: i32 = 2;
@@ -94,7 +99,7 @@ impl Engine {
         let before = self.out.len();
         match service {
             ServiceId::Cmap => {
-                self.publish_counters();
+                self.publish_counters(now, around);
                 self.cmap.request(ctx!(self, now), around, conn, &message);
             }
             ServiceId::Cfg => self.cfg.request(ctx!(self, now), around, conn, &message),
@@ -199,8 +204,8 @@ impl Engine {
 
     /// Brings the message counters into the map. They change with every message, the map's
     /// readers are rare: so it is done when one of them asks.
-    fn publish_counters(&mut self) {
-        let tracked = self.cmap.is_tracked("runtime.services.");
+    fn publish_counters(&mut self, now: Time, around: &dyn Surroundings) {
+        let tracked = self.cmap.is_tracked("runtime.");
         let loaded: Vec<_> = SERVICES.iter().filter(|info| self.is_loaded(info.id)).collect();
         for info in loaded {
             let base = services_prefix(info);
@@ -210,6 +215,12 @@ impl Engine {
                     self.map.put(&format!("{base}.{function}.{word}"), Value::U64(count));
                 }
             }
+        }
+        let is_listed = self.map.get("nodelist.local_node_pos").is_some();
+        let is_fresh = self.old_names_at.is_some_and(|at| now.since(at) < OLD_NAMES_AGE);
+        if !is_listed && !is_fresh {
+            self.old_names_at = Some(now);
+            old_names::publish(&mut self.map, &around.stats());
         }
         if !tracked {
             // Nobody tracks these keys; other changes cannot be pending between two inputs.
