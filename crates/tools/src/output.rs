@@ -15,7 +15,7 @@ use xml::{Element, Node};
 use crate::options::{Outcome, Parsed, Table};
 
 /// The version of the XML interface that documents claim.
-pub const API_VERSION: &str = "2.25";
+pub const API_VERSION: &str = "2.38";
 
 /// Output formats.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
