@@ -192,7 +192,7 @@ impl Attrd {
     pub fn client(&mut self, ctx: Ctx<'_>, request: &Element) -> Answer {
         match request.get("task").unwrap_or("") {
             "update" | "update-both" | "update-delay" => {
-                self.client_update(ctx, request.clone());
+                self.client_update(request.clone());
                 Answer::Ack { status: 112, always: true }
             }
             "query" => Answer::Reply(self.query(request)),
@@ -216,7 +216,7 @@ impl Attrd {
         }
     }
 
-    fn client_update(&mut self, ctx: Ctx<'_>, mut request: Element) {
+    fn client_update(&mut self, mut request: Element) {
         if !request.is_leaf() {
             if self.minimum_protocol.is_some_and(|minimum| minimum >= 4) {
                 let host = request.get("attr_host").map(str::to_owned);
@@ -235,7 +235,7 @@ impl Attrd {
                 let ops: Vec<Element> = request.children().cloned().collect();
                 for mut op in ops {
                     inherit(&mut op, &request);
-                    self.client_update(ctx, op);
+                    self.client_update(op);
                 }
             }
             return;
@@ -253,7 +253,7 @@ impl Attrd {
             let names: Vec<String> =
                 self.attributes.keys().filter(|name| expression.is_match(name)).cloned().collect();
             for name in names {
-                self.client_update(ctx, request.clone().with("attr_name", name));
+                self.client_update(request.clone().with("attr_name", name));
             }
             return;
         }
