@@ -179,7 +179,6 @@ impl Fenced {
 
     fn fence_data(fence: &Fence<'_>) -> Element {
         Element::new("st_fence")
-            .with("st_origin", "stonith_api_fence_with_delay")
             .with("st_target", fence.target)
             .with("st_device_action", fence.action)
             .with("st_timeout", fence.timeout.to_string())

@@ -124,8 +124,8 @@ impl Controller {
                 action.id
             ),
         );
+        // No `st_origin`: upstream's fencer would take it for the name of the asking node.
         let data = Element::new("st_fence")
-            .with("st_origin", "controld")
             .with("st_target", target.as_str())
             .with("st_device_action", kind.as_str())
             .with("st_timeout", timeout.to_string())
