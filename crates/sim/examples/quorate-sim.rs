@@ -2,7 +2,6 @@
 
 fn main() {
     let args: Vec<String> = std::env::args().collect();
-    for applet in sim::applets() {
-        std::process::exit((applet.run)(&args));
-    }
+    let status = sim::applets().first().map_or(1, |applet| (applet.run)(&args));
+    std::process::exit(status);
 }

@@ -35,6 +35,7 @@ pub(super) fn udp_socket(addr: &SockAddr, reuse: bool) -> io::Result<Socket> {
     socket.set_recv_buffer_size(SOCKET_BUFFER)?;
     socket.set_send_buffer_size(SOCKET_BUFFER)?;
     sys::force_buffers(socket.as_fd(), SOCKET_BUFFER);
+    sys::accept_rows(socket.as_fd());
     // Not permitted in every container, and only an optimisation.
     let _ = socket.set_priority(PRIORITY);
     socket.bind(addr)?;

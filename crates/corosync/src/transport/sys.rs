@@ -11,22 +11,37 @@ use std::net::IpAddr;
 use std::os::fd::{AsRawFd, BorrowedFd};
 use std::ptr;
 
-/// Room for a batch of datagrams.
+/// Room for control messages of one datagram, aligned as the kernel wants it.
+type Control = [u64; 4];
+
+/// Where a datagram lies in the buffer, and who sent it.
+#[derive(Clone, Copy, Debug)]
+struct Place {
+    start: usize,
+    len: usize,
+    from: Option<IpAddr>,
+}
+
+/// Room for a batch of datagrams. Rows of equal ones from one sender may come in one piece
+/// (`UDP_GRO`) and are taken apart here.
 #[derive(Debug)]
 pub(super) struct RecvBatch {
     buffer: Vec<u8>,
-    got: Vec<(usize, Option<IpAddr>)>,
+    got: Vec<Place>,
+    is_full: bool,
 }
 
 impl RecvBatch {
     pub(super) fn new() -> RecvBatch {
-        RecvBatch { buffer: vec![0; BATCH * MAX_DATAGRAM], got: Vec::with_capacity(BATCH) }
+        let got = Vec::with_capacity(BATCH);
+        RecvBatch { buffer: vec![0; BATCH * MAX_DATAGRAM], got, is_full: false }
     }
 
     /// Fills the batch from a nonblocking socket; 0 when nothing is there (or the socket has an
     /// error pending, which reading has now cleared).
     pub(super) fn fill(&mut self, fd: BorrowedFd<'_>) -> usize {
         self.got.clear();
+        let mut controls: [Control; BATCH] = [[0; 4]; BATCH];
         // SAFETY: all-zero bytes are valid for these plain C structs.
         let mut names: [libc::sockaddr_storage; BATCH] = unsafe { zeroed() };
         // SAFETY: as above.
@@ -41,9 +56,11 @@ impl RecvBatch {
             header.msg_namelen = size_of::<libc::sockaddr_storage>() as libc::socklen_t;
             header.msg_iov = &raw mut vectors[index];
             header.msg_iovlen = 1;
+            header.msg_control = (&raw mut controls[index]).cast();
+            header.msg_controllen = size_of::<Control>() as _;
         }
-        // SAFETY: each header points to its own name, vector and buffer, all of which outlive the
-        // call and have the sizes stated; no timeout is passed.
+        // SAFETY: each header points to its own name, vector, control room and buffer, all of
+        // which outlive the call and have the sizes stated; no timeout is passed.
         let count = unsafe {
             libc::recvmmsg(
                 fd.as_raw_fd(),
@@ -54,18 +71,69 @@ impl RecvBatch {
             )
         };
         let count = usize::try_from(count).unwrap_or(0);
+        self.is_full = count == BATCH;
         for index in 0..count {
-            let len = (headers[index].msg_len as usize).min(MAX_DATAGRAM);
-            self.got.push((len, ip_of(&names[index])));
+            let total = (headers[index].msg_len as usize).min(MAX_DATAGRAM);
+            let from = ip_of(&names[index]);
+            // SAFETY: the kernel filled this header, and its control room is still there.
+            let segment = unsafe { segment_size(&headers[index].msg_hdr) }.unwrap_or(total).max(1);
+            let base = index * MAX_DATAGRAM;
+            let mut at = 0;
+            loop {
+                let len = segment.min(total - at);
+                self.got.push(Place { start: base + at, len, from });
+                at += len;
+                if at >= total {
+                    break;
+                }
+            }
         }
-        count
+        self.got.len()
+    }
+
+    /// Whether the last fill may have left something in the socket.
+    pub(super) fn is_full(&self) -> bool {
+        self.is_full
     }
 
     /// A datagram of the last fill and its sender.
     pub(super) fn get(&self, index: usize) -> Option<(&[u8], IpAddr)> {
-        let (len, from) = *self.got.get(index)?;
-        let start = index * MAX_DATAGRAM;
-        Some((self.buffer.get(start..start + len)?, from?))
+        let place = self.got.get(index)?;
+        Some((self.buffer.get(place.start..place.start + place.len)?, place.from?))
+    }
+}
+
+/// The size of the datagrams in a row that came as one; `None` for an ordinary one.
+///
+/// # Safety
+/// `header` was filled by the kernel and its control room is alive.
+unsafe fn segment_size(header: &libc::msghdr) -> Option<usize> {
+    // SAFETY: by the caller's promise; the macros stay within the room the kernel used.
+    unsafe {
+        let mut message = libc::CMSG_FIRSTHDR(header);
+        while !message.is_null() {
+            if (*message).cmsg_level == libc::SOL_UDP && (*message).cmsg_type == libc::UDP_GRO {
+                let size = libc::CMSG_DATA(message).cast::<libc::c_int>().read_unaligned();
+                return usize::try_from(size).ok().filter(|size| *size > 0);
+            }
+            message = libc::CMSG_NXTHDR(header, message);
+        }
+    }
+    None
+}
+
+/// Asks for rows of datagrams in one piece. Kernels without this deliver them one by one.
+pub(super) fn accept_rows(fd: BorrowedFd<'_>) {
+    let on: libc::c_int = 1;
+    // SAFETY: the option value is an int that lives through the call.
+    unsafe {
+        libc::setsockopt(
+            fd.as_raw_fd(),
+            libc::SOL_UDP,
+            libc::UDP_GRO,
+            (&raw const on).cast(),
+            size_of::<libc::c_int>() as libc::socklen_t,
+        );
     }
 }
 
@@ -88,9 +156,6 @@ pub(super) struct Run<'a> {
     pub(super) to: &'a SockAddr,
     pub(super) packets: Vec<&'a [u8]>,
 }
-
-/// Room for one control message with a `u16`, aligned as the kernel wants it.
-type Control = [u64; 4];
 
 /// Sends runs in order, nonblocking; returns how many the kernel took.
 pub(super) fn send_runs(fd: BorrowedFd<'_>, runs: &[Run<'_>]) -> io::Result<usize> {

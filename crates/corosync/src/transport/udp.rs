@@ -13,7 +13,7 @@
 use super::outbox::Outbox;
 use super::sockets::{socket_addr, udp_socket};
 use super::sys::RecvBatch;
-use super::{BATCH, InterfaceAddr, Link, Member, find_interface, interfaces};
+use super::{InterfaceAddr, Link, Member, find_interface, interfaces};
 use base::NodeId;
 use socket2::{SockAddr, Socket};
 use std::collections::BTreeMap;
@@ -171,7 +171,7 @@ impl Udp {
 
     pub(super) fn recv_batch(&mut self) -> usize {
         let Some(sockets) = &self.sockets else { return 0 };
-        if self.mcast_count < BATCH {
+        if !self.mcasts.is_full() {
             // The batch before this one emptied the multicast socket: its tokens are handed up.
             self.token_count = 0;
         }
@@ -185,7 +185,8 @@ impl Udp {
 
     /// A full batch of multicasts may not be all: tokens wait for the rest.
     fn batch_len(&self) -> usize {
-        if self.mcast_count < BATCH { self.mcast_count + self.token_count } else { BATCH }
+        let tokens = if self.mcasts.is_full() { 0 } else { self.token_count };
+        self.mcast_count + tokens
     }
 
     fn learn(&mut self) {
