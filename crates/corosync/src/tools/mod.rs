@@ -14,6 +14,7 @@ mod getopt;
 mod ipc_storm;
 mod keygen;
 mod quorumtool;
+mod votes;
 mod xmlproc;
 
 use base::Applet;
