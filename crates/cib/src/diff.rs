@@ -15,7 +15,15 @@ use crate::version::{COUNTERS, CibVersion};
 
 /// The patch from `old` to `new`, without digest; `None` if they are equal.
 pub fn diff(old: &Element, new: &Element) -> Option<Element> {
-    let mut changes = Changes::default();
+    make(old, new, Changes::default())
+}
+
+/// As [`diff`], but attributes that only changed places are no change (`crm_diff --cib`).
+pub fn diff_significant(old: &Element, new: &Element) -> Option<Element> {
+    make(old, new, Changes { ignore_attr_order: true, ..Changes::default() })
+}
+
+fn make(old: &Element, new: &Element, mut changes: Changes) -> Option<Element> {
     changes.compare(old, new, &mut String::new());
     if changes.deletions.is_empty() && changes.rest.is_empty() {
         return None;
@@ -73,6 +81,7 @@ fn same_node(a: &Node, b: &Node) -> bool {
 
 #[derive(Default)]
 struct Changes {
+    ignore_attr_order: bool,
     deletions: Vec<Element>,
     rest: Vec<Element>,
 }
@@ -90,8 +99,10 @@ impl Changes {
     fn compare(&mut self, old: &Element, new: &Element, path: &mut String) {
         let parent_len = path.len();
         new.push_step(path);
-        if !old.attrs().eq(new.attrs()) {
-            self.rest.push(modification(old, new, path));
+        if !old.attrs().eq(new.attrs())
+            && let Some(change) = modification(old, new, path, self.ignore_attr_order)
+        {
+            self.rest.push(change);
         }
         let shared = old.nodes().len() == new.nodes().len()
             && old.nodes().iter().zip(new.nodes()).all(|(a, b)| match (a, b) {
@@ -135,28 +146,41 @@ impl Changes {
         }
     }
 
-    /// Comments from the last to the first (their addresses are positions), then elements.
+    /// Deletes the children that do not survive, in order. A comment is addressed by its position
+    /// at that moment, those before it being gone already.
     fn delete_children(&mut self, old: &Element, survives: &[bool], path: &str) {
-        let gone = || old.nodes().iter().enumerate().filter(|(at, _)| !survives[*at]);
-        for (position, node) in gone().rev() {
+        let mut gone = 0;
+        for (position, node) in old.nodes().iter().enumerate() {
+            if survives.get(position) == Some(&true) || matches!(node, Node::Text(_)) {
+                continue;
+            }
+            let mut change = deletion(step_path(path, node));
             if matches!(node, Node::Comment(_)) {
-                let change = deletion(step_path(path, node)).with("position", position.to_string());
-                self.deletions.push(change);
+                change.set("position", (position - gone).to_string());
             }
-        }
-        // An address without id takes the first of that name, so it must come last.
-        for has_id in [true, false] {
-            for (_, node) in gone() {
-                if matches!(node, Node::Element(element) if element.id().is_some() == has_id) {
-                    self.deletions.push(deletion(step_path(path, node)));
-                }
-            }
+            self.deletions.push(change);
+            gone += 1;
         }
     }
 
     /// For children that cannot be told apart by name and id: all old ones go, all new ones come.
     fn exchange_children(&mut self, old: &Element, new: &Element, path: &str) {
-        self.delete_children(old, &vec![false; old.nodes().len()], path);
+        let mut comments = 0;
+        for (position, node) in old.nodes().iter().enumerate() {
+            if matches!(node, Node::Comment(_)) {
+                let position = (position - comments).to_string();
+                self.deletions.push(deletion(step_path(path, node)).with("position", position));
+                comments += 1;
+            }
+        }
+        // An address without id takes the first of that name, so it must come last.
+        for has_id in [true, false] {
+            for node in old.nodes() {
+                if matches!(node, Node::Element(element) if element.id().is_some() == has_id) {
+                    self.deletions.push(deletion(step_path(path, node)));
+                }
+            }
+        }
         for (position, node) in new.nodes().iter().enumerate() {
             if !matches!(node, Node::Text(_)) {
                 self.rest.push(creation(node, position, path));
@@ -188,10 +212,16 @@ fn creation(node: &Node, position: usize, path: &str) -> Element {
     change
 }
 
-fn modification(old: &Element, new: &Element, path: &str) -> Element {
+/// Attributes with a new value or a new place are set, those that are gone are unset.
+fn modification(old: &Element, new: &Element, path: &str, ignore_order: bool) -> Option<Element> {
     let mut list = Element::new("change-list");
-    for (name, value) in new.attrs() {
-        if old.get(name) != Some(value) {
+    for (position, (name, value)) in new.attrs().enumerate() {
+        let stays = if ignore_order {
+            old.get(name) == Some(value)
+        } else {
+            old.attrs().nth(position) == Some((name, value))
+        };
+        if !stays {
             let change = Element::new("change-attr").with("name", name).with("operation", "set");
             list.push(change.with("value", value));
         }
@@ -201,13 +231,17 @@ fn modification(old: &Element, new: &Element, path: &str) -> Element {
             list.push(Element::new("change-attr").with("name", name).with("operation", "unset"));
         }
     }
+    if list.is_leaf() {
+        return None;
+    }
     let mut result = new.clone();
     result.clear_children();
-    Element::new("change")
+    let change = Element::new("change")
         .with("operation", "modify")
         .with("path", path)
         .with_child(list)
-        .with_child(Element::new("change-result").with_child(result))
+        .with_child(Element::new("change-result").with_child(result));
+    Some(change)
 }
 
 /// Finds each new child's old self: elements by name and id, comments by text at the same place.

@@ -99,6 +99,8 @@ fn work(parsed: &Parsed, out: &mut Out) -> Result<CrmExit, Fail> {
     };
     let patch = if parsed.has("no-version") {
         without_versions(&old, &new)
+    } else if parsed.has("cib") {
+        cib::diff::diff_significant(&old, &new)
     } else {
         cib::diff::diff(&old, &new)
     };
