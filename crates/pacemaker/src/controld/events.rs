@@ -25,6 +25,24 @@ impl Controller {
         self.run();
     }
 
+    /// The document was replaced as a whole. `sections`: 1 nodes, 2 alerts, 4 status. The status
+    /// that came with it may lack what the nodes know: everybody joins anew and tells.
+    pub fn cib_replaced(&mut self, clock: Clock, sections: u32) {
+        self.clock = clock;
+        let settled =
+            matches!(self.fsm.state(), State::Idle | State::PolicyEngine | State::TransitionEngine);
+        if self.flags.the_dc && settled && sections & 0x5 != 0 {
+            self.note(Priority::Notice, "The CIB was replaced: all nodes join anew");
+            self.populate_nodes();
+            self.input(
+                super::fsm::Input::Election,
+                super::fsm::Cause::Internal,
+                "do_cib_replaced",
+            );
+        }
+        self.run();
+    }
+
     fn engine_reads(&mut self, diff: &Element) {
         let state = self.fsm.state();
         if self.graph.complete

@@ -571,6 +571,9 @@ impl Shell {
                 Ok(Some(cib::Event::Diff { rc, patch: Some(patch), .. })) if rc.is_ok() => {
                     self.core.cib_changed(clock(), &patch);
                 }
+                Ok(Some(cib::Event::Refresh { sections })) => {
+                    self.core.cib_replaced(clock(), sections);
+                }
                 Ok(Some(_)) => {}
                 Ok(None) => return,
                 Err(error) if error.is_disconnect() => return self.lose(Service::Cib),
