@@ -34,11 +34,7 @@ impl Controller {
         if self.flags.the_dc && settled && sections & 0x5 != 0 {
             self.note(Priority::Notice, "The CIB was replaced: all nodes join anew");
             self.populate_nodes();
-            self.input(
-                super::fsm::Input::Election,
-                super::fsm::Cause::Internal,
-                "do_cib_replaced",
-            );
+            self.input(super::fsm::Input::Election, super::fsm::Cause::Internal, "do_cib_replaced");
         }
         self.run();
     }
