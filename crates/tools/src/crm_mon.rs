@@ -378,7 +378,7 @@ fn fence_history() -> Result<Vec<FenceEvent>, String> {
     Ok(events)
 }
 
-fn event_of(record: &xml::Element) -> FenceEvent {
+pub(crate) fn event_of(record: &xml::Element) -> FenceEvent {
     let text = |name: &str| record.get(name).filter(|text| !text.is_empty()).map(str::to_owned);
     let state = match record.get("st_state").and_then(|state| state.parse::<i32>().ok()) {
         Some(2) => FenceState::Success,

@@ -35,6 +35,7 @@ pub mod patch_text;
 pub mod rc;
 pub mod source;
 pub mod status;
+pub mod stonith_admin;
 pub mod wrappers;
 
 /// The commands this crate contributes to the `quorate` executable.
@@ -58,5 +59,6 @@ pub fn applets() -> Vec<Applet> {
         sbin("crm_ticket", crm_ticket::main),
         sbin("crmadmin", crmadmin::main),
         sbin("iso8601", iso8601::main),
+        sbin("stonith_admin", stonith_admin::main),
     ]
 }
