@@ -64,6 +64,8 @@ impl Link {
 }
 
 /// One of the transports.
+// There is one of it in a process, and it is not moved about.
+#[allow(clippy::large_enum_variant)]
 #[derive(Debug)]
 pub enum Transport {
     /// UDP multicast.
