@@ -48,7 +48,8 @@ pub struct Udpu {
 impl Udpu {
     /// Binds to the interface `bindnet` means. If there is none the link is down, and
     /// [`check_interface`](Self::check_interface) will find it later.
-    pub fn new(config: UdpuConfig) -> io::Result<Udpu> {
+    pub fn new(mut config: UdpuConfig) -> io::Result<Udpu> {
+        let members = std::mem::take(&mut config.members);
         let mut udpu = Udpu {
             config,
             link: Link::Down,
@@ -61,6 +62,7 @@ impl Udpu {
             rejected: 0,
         };
         udpu.check_interface()?;
+        udpu.set_members(&members);
         Ok(udpu)
     }
 
@@ -82,8 +84,7 @@ impl Udpu {
             self.link = link;
         }
         self.link.announce();
-        let members = std::mem::take(&mut self.config.members);
-        self.set_members(&members);
+        self.aim();
         Ok(Some(self.link))
     }
 
@@ -95,8 +96,13 @@ impl Udpu {
             base::notice!(sub: "TOTEM", "removing UDPU member {{{}}}", member.addr);
         }
         self.config.members = members.to_vec();
+        self.aim();
+    }
+
+    /// Works out where the others are, seen from the present interface.
+    fn aim(&mut self) {
         let (port, index, me) = (self.config.port, self.index, self.config.me);
-        let others = members.iter().filter(|member| member.node != me);
+        let others = self.config.members.iter().filter(|member| member.node != me);
         self.targets =
             others.map(|member| (member.node, socket_addr(member.addr, port, index))).collect();
     }
