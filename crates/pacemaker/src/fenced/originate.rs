@@ -117,7 +117,10 @@ impl Core {
             query.set("st_remote_op_relay", relayed);
         }
         self.operations.insert(id.clone(), op);
-        self.awaiting.push((id.clone(), to.clone(), request.clone()));
+        // Who had it relayed learns the end from the broadcast, as its record of the query tells.
+        if request.get("st_op") != Some("st_relay") {
+            self.awaiting.push((id.clone(), to.clone(), request.clone()));
+        }
         let text = format!("Requesting peer fencing ({action}) targeting {target} | id={id}");
         self.note(Priority::Notice, text);
         self.tell("st_notify_history", &wire::done(), None);
