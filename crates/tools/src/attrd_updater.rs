@@ -83,6 +83,7 @@ const TABLE: Table = Table {
         ),
         flag("utilization", 'z', "additional", "The attribute is a utilization attribute"),
         flag("quiet", 'q', "", "Ignored"),
+        old("attr-value", 'v', "update", Arg::Yes("")),
         old("section", 'S', "lifetime", Arg::Yes("")),
     ],
     formats: &["text", "xml"],
