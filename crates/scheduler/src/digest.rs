@@ -37,6 +37,17 @@ pub struct Digests {
     pub restart: Option<String>,
 }
 
+/// The parameters of an operation on a node.
+#[derive(Debug)]
+pub struct Parameters {
+    raw: Attrs,
+    /// Without what digests leave out.
+    kept: Attrs,
+    /// The operation has instance attributes of its own.
+    of_op: bool,
+    all: String,
+}
+
 /// Digest of parameters as an element `<parameters …/>`, attributes sorted.
 pub fn digest_of(params: &Attrs) -> String {
     let mut text = String::from(" <parameters");
@@ -134,7 +145,7 @@ impl Sched {
         (params, has_extra)
     }
 
-    /// Digests for an operation, compared with a history entry if given. Cached.
+    /// Digests for an operation, compared with a history entry if given.
     pub(crate) fn digests(
         &mut self,
         rsc: RscIx,
@@ -143,44 +154,53 @@ impl Sched {
         interval_ms: u32,
         history: Option<&Element>,
         want_secure: bool,
-    ) -> Arc<Digests> {
-        let key = crate::text::op_key(&self.rscs[rsc].id, task, interval_ms);
-        if let Some(known) = self.digest_cache.get(&(node, key.as_str().into())) {
-            return known.clone();
-        }
-        let (raw, has_extra) = self.digest_params(rsc, node, task, interval_ms);
-        let preset = interval_ms == 0 && has_extra;
-        let mut params = raw.clone();
-        filter(&mut params, interval_ms);
-        let all = digest_of(&params);
-        let secure = want_secure.then(|| self.secure_digest(rsc, &raw, &params, history));
+    ) -> Digests {
+        let known = self.parameters(rsc, node, task, interval_ms);
+        let secure = want_secure.then(|| self.secure_digest(rsc, &known.raw, &known.kept, history));
         let restart = history.and_then(|h| h.get("op-restart-digest")).map(|_| {
-            let mut restart = params.clone();
+            let mut restart = known.kept.clone();
             if let Some(force) = history.and_then(|h| h.get("op-force-restart")) {
                 let names: Vec<&str> = force.split_whitespace().collect();
                 restart.retain(|name, _| names.contains(&name.as_str()));
             }
             digest_of(&restart)
         });
+        let preset = interval_ms == 0 && known.of_op;
         let mut change = if preset { Change::Restart } else { Change::Match };
         if let Some(history) = history {
-            let old_restart = history.get("op-restart-digest");
             let old_all = history.get("op-digest");
-            if restart.is_some() && restart.as_deref() != old_restart {
+            if restart.is_some() && restart.as_deref() != history.get("op-restart-digest") {
                 change = Change::Restart;
             } else if old_all.is_none() {
                 change = Change::Unknown;
-            } else if old_all != Some(all.as_str()) {
-                if !preset {
-                    change = Change::Mismatch;
-                }
-            } else {
+            } else if old_all == Some(known.all.as_str()) {
                 change = Change::Match;
+            } else if !preset {
+                change = Change::Mismatch;
             }
         }
-        let digests = Arc::new(Digests { change, all, secure, restart });
-        self.digest_cache.insert((node, key.into()), digests.clone());
-        digests
+        Digests { change, all: known.all.clone(), secure, restart }
+    }
+
+    /// The parameters of an operation on a node, computed once.
+    fn parameters(
+        &mut self,
+        rsc: RscIx,
+        node: NodeIx,
+        task: &str,
+        interval_ms: u32,
+    ) -> Arc<Parameters> {
+        let key = (node, crate::text::op_key(&self.rscs[rsc].id, task, interval_ms).into());
+        if let Some(known) = self.digest_cache.get(&key) {
+            return known.clone();
+        }
+        let (raw, of_op) = self.digest_params(rsc, node, task, interval_ms);
+        let mut kept = raw.clone();
+        filter(&mut kept, interval_ms);
+        let all = digest_of(&kept);
+        let found = Arc::new(Parameters { raw, kept, of_op, all });
+        self.digest_cache.insert(key, found.clone());
+        found
     }
 
     fn secure_digest(
@@ -220,7 +240,7 @@ impl Sched {
         rsc: RscIx,
         node: NodeIx,
         history: &Element,
-    ) -> Arc<Digests> {
+    ) -> Digests {
         let interval = crate::text::parse_interval_ms_attr(history);
         let task = history.get("operation").unwrap_or("");
         let task = match task {

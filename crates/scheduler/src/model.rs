@@ -394,7 +394,7 @@ pub struct Sched {
     /// Lines of `crm_simulate -s` and `-U`.
     pub score_lines: Vec<String>,
     pub params_cache: RefCell<HashMap<(RscIx, Option<NodeIx>), Arc<Attrs>>>,
-    pub digest_cache: HashMap<(NodeIx, EcoString), Arc<crate::digest::Digests>>,
+    pub digest_cache: HashMap<(NodeIx, EcoString), Arc<crate::digest::Parameters>>,
     /// Histories by node name and resource id.
     pub history_index: HashMap<(EcoString, EcoString), Vec<Arc<Element>>>,
     pub rsc_defaults: Option<Arc<Element>>,

@@ -135,6 +135,11 @@ impl Sched {
             }
             return true;
         }
+        // Probes, promotions and arrivals were given the parameters of the start.
+        let task: EcoString = match task.as_str() {
+            "monitor" | "migrate_from" | "promote" if interval == 0 => "start".into(),
+            _ => task,
+        };
         let forced =
             op.id().is_some_and(|id| self.force_reschedule.contains(&(node, EcoString::from(id))));
         let digests = self.compare_digests(rsc, node, op);

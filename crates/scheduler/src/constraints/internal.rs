@@ -52,10 +52,11 @@ impl Sched {
         }
         let r = &self.rscs[rsc];
         if r.is_connection || r.fence_device {
-            // Only where there is an entry: nodes of bundles have none.
             for node in self.in_order(&self.rscs[rsc].allowed) {
-                if self.is_remote_kind(node) {
-                    self.add_score(rsc, node, -INFINITY);
+                if self.nodes[node].connection.is_some()
+                    && let Some(entry) = self.rscs[rsc].allowed.get_mut(node)
+                {
+                    entry.score = -INFINITY;
                 }
             }
         }

@@ -26,9 +26,7 @@ impl Sched {
         self.rscs[rsc].assigning = true;
         self.apply_colocations(rsc);
         if self.rscs[rsc].next_role == Role::Stopped {
-            for node in self.in_order(&self.rscs[rsc].allowed) {
-                self.add_score(rsc, node, -INFINITY);
-            }
+            self.ban_everywhere(rsc);
         } else if self.rscs[rsc].next_role > self.rscs[rsc].orig_role
             && !self.quorate
             && self.options.no_quorum == NoQuorum::Freeze
