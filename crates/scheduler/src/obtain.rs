@@ -292,6 +292,22 @@ impl Sched {
             .collect()
     }
 
+    /// [`find_actions`](Self::find_actions); what is found without node gets that one.
+    pub(crate) fn claim_actions(
+        &mut self,
+        rsc: RscIx,
+        key: &str,
+        node: Option<NodeIx>,
+    ) -> Vec<ActIx> {
+        let found = self.find_actions(rsc, key, node);
+        for ix in &found {
+            if self.actions[*ix].node.is_none() {
+                self.actions[*ix].node = node;
+            }
+        }
+        found
+    }
+
     /// The newest action of a resource with that task (or key), on that node if given.
     pub(crate) fn first_action(
         &self,
@@ -580,7 +596,7 @@ impl Sched {
                 meta.insert("on_node".into(), name);
                 meta.insert("on_node_uuid".into(), id);
                 meta.insert("stonith_action".into(), op);
-                if !self.is_remote_kind(node) && self.unfencing_enabled {
+                if self.unfencing_enabled {
                     optional &= !self.add_unfencing_digests(ix, node);
                 }
                 ix

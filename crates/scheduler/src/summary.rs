@@ -77,9 +77,9 @@ impl Sched {
         }
     }
 
-    fn task_on(&self, rsc: RscIx, task: &str, node: Option<NodeIx>) -> Option<ActIx> {
+    fn task_on(&mut self, rsc: RscIx, task: &str, node: Option<NodeIx>) -> Option<ActIx> {
         let key = crate::text::op_key(&self.rscs[rsc].id, task, 0);
-        self.find_actions(rsc, &key, node).first().copied()
+        self.claim_actions(rsc, &key, node).first().copied()
     }
 
     fn is_off(&self, ix: Option<ActIx>, which: u32) -> bool {
@@ -99,6 +99,7 @@ impl Sched {
         if current.is_none() && next.is_none() {
             return;
         }
+        let (stop_unexpected, same_role) = (r.stop_unexpected, r.orig_role == r.next_role);
         let moving = current.is_some() && next.is_some() && current != next;
         let start = next.and_then(|n| self.task_on(rsc, "start", Some(n)));
         let unstartable = start.is_none_or(|s| self.actions[s].not(flag::RUNNABLE));
@@ -107,12 +108,12 @@ impl Sched {
         } else {
             self.task_on(rsc, "stop", current)
         };
-        if stop.is_none() && r.stop_unexpected {
+        if stop.is_none() && stop_unexpected {
             stop = self.task_on(rsc, "stop", None);
         }
         let promote = next.and_then(|n| self.task_on(rsc, "promote", Some(n)));
         let demote = next.and_then(|n| self.task_on(rsc, "demote", Some(n)));
-        if r.orig_role == r.next_role {
+        if same_role {
             self.summarize_same_role(rsc, current, next, moving, start, stop, promote, demote, out);
         } else {
             self.summarize_new_role(rsc, current, next, moving, start, stop, promote, demote, out);
@@ -120,7 +121,7 @@ impl Sched {
     }
 
     fn summarize_same_role(
-        &self,
+        &mut self,
         rsc: RscIx,
         current: Option<NodeIx>,
         next: Option<NodeIx>,
@@ -131,8 +132,8 @@ impl Sched {
         demote: Option<ActIx>,
         out: &mut Vec<Change>,
     ) {
-        let r = &self.rscs[rsc];
         let migrate = next.and_then(|n| self.task_on(rsc, "migrate_from", Some(n)));
+        let r = &self.rscs[rsc];
         let mut line = |verb, from, to, action: Option<ActIx>, source: Option<ActIx>| {
             out.extend(self.change(verb, rsc, from, to, action, source));
         };
@@ -157,7 +158,7 @@ impl Sched {
     }
 
     fn summarize_new_role(
-        &self,
+        &mut self,
         rsc: RscIx,
         current: Option<NodeIx>,
         next: Option<NodeIx>,
@@ -172,10 +173,10 @@ impl Sched {
         let stopping =
             stop.is_some() && (r.next_role == Role::Stopped || self.is_off(start, flag::RUNNABLE));
         if stopping {
-            for node in &r.active {
-                let stop = self.task_on(rsc, "stop", Some(*node));
+            for node in r.active.clone() {
+                let stop = self.task_on(rsc, "stop", Some(node));
                 let source = stop.filter(|s| self.actions[*s].reason.is_some()).or(start);
-                out.extend(self.change("Stop", rsc, Some(*node), None, stop, source));
+                out.extend(self.change("Stop", rsc, Some(node), None, stop, source));
             }
             return;
         }

@@ -113,7 +113,8 @@ impl Sched {
     pub(crate) fn notify_after_fencing(&mut self, rsc: RscIx, stop: ActIx, fence: ActIx) {
         let _ = stop;
         let set = self.notify_set(rsc, "stop", None, Some(fence));
-        self.fill_set(rsc, "stop", set);
+        let uber = self.uber(rsc);
+        self.fill_set(uber, "stop", set);
     }
 
     fn facts(&self, rsc: RscIx) -> Facts {

@@ -120,7 +120,7 @@ impl Sched {
             return;
         }
         let key = crate::text::op_key(&self.rscs[rsc].id, "promote", 0);
-        for promote in self.find_actions(rsc, &key, node) {
+        for promote in self.claim_actions(rsc, &key, node) {
             self.actions[promote].flags &= !flag::RUNNABLE;
         }
     }

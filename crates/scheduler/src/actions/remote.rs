@@ -144,7 +144,11 @@ impl Sched {
 
     fn order_on_remote(&mut self, ix: ActIx, node: NodeIx, connection: RscIx) {
         let state = self.connection_state(node);
-        let task = self.actions[ix].task.clone();
+        let mut task = self.actions[ix].task.clone();
+        if matches!(task.as_str(), "migrate_to" | "migrate_from") {
+            // As far as the connection is concerned, leaving is a kind of stopping.
+            task = "stop".into();
+        }
         match task.as_str() {
             "start" | "promote" => {
                 let flags = if state == Connection::Failed { rel::FIT } else { rel::NONE };

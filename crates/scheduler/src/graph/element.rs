@@ -17,7 +17,7 @@ impl Sched {
         let interval =
             self.action_meta_int(ix, "interval").unwrap_or(0).clamp(0, i64::from(u32::MAX));
         let interval = interval as u32;
-        Some(if action.task == "notify" || action.task == "notified" {
+        Some(if action.task == "notify" {
             let field = |name: &str| action.meta.get(name).map_or("", |v| v.as_str());
             notify_key(name, field("notify_type"), field("notify_operation")).into()
         } else if let Some(task) = &action.cancel_task {
@@ -284,13 +284,12 @@ impl Sched {
                 let op = action.meta.get("stonith_action").map_or("", |op| op.as_str());
                 if matches!(op, "off" | "reboot") {
                     downed.extend(action.node.map(|n| self.nodes[n].id.clone()));
-                    for guest in self.node_order.iter().copied().filter(|n| self.is_guest(*n)) {
-                        let there = self.nodes[guest]
-                            .connection
-                            .is_some_and(|c| self.rscs[c].active.first().copied() == action.node);
-                        if there {
-                            downed.push(self.nodes[guest].id.clone());
-                        }
+                    let running = action.node.map(|n| self.nodes[n].running.clone());
+                    for rsc in running.into_iter().flatten().rev() {
+                        let guest = self.node_order.iter().copied().find(|n| {
+                            self.nodes[*n].connection == Some(rsc) && self.is_guest(*n)
+                        });
+                        downed.extend(guest.map(|n| self.nodes[n].id.clone()));
                     }
                 }
             }

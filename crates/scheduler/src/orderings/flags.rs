@@ -29,16 +29,23 @@ pub(crate) fn completed_task(task: &str) -> Option<&'static str> {
 }
 
 impl Sched {
-    /// The task of instances that a collective's action stands for.
+    /// The task of instances that a collective's action stands for. Only primitives have no
+    /// completions of their own.
     pub(crate) fn instance_task(&self, ix: ActIx) -> String {
         let action = &self.actions[ix];
-        if matches!(action.task.as_str(), "notify" | "notified")
-            && let Some((_, kind, _)) = parse_op_key(&action.key)
-            && let Some((_, task)) = kind.split_once("_notify_")
-        {
-            return base_task(task).to_owned();
-        }
-        base_task(&action.task).to_owned()
+        let notified = matches!(action.task.as_str(), "notify" | "notified")
+            .then(|| parse_op_key(&action.key))
+            .flatten()
+            .and_then(|(_, kind, _)| kind.split_once("_notify_"));
+        let task = notified.map_or(action.task.as_str(), |(_, task)| task);
+        let primitives = action.rsc.is_some_and(|rsc| {
+            let r = &self.rscs[rsc];
+            match r.variant {
+                Variant::Bundle => true,
+                _ => r.children.first().is_some_and(|child| self.is_primitive(*child)),
+            }
+        });
+        if primitives { base_task(task).to_owned() } else { task.to_owned() }
     }
 
     /// Flags of an action as its resource's variant sees them.
