@@ -210,7 +210,7 @@ impl Sched {
         filtered: &Attrs,
         history: Option<&Element>,
     ) -> String {
-        let old_versions = history.is_some_and(|h| {
+        let old_versions = history.is_none_or(|h| {
             compare_versions(h.get("crm_feature_set").unwrap_or(""), "3.16.0").is_lt()
         });
         let mut params = if old_versions { raw.clone() } else { filtered.clone() };

@@ -49,7 +49,8 @@ pub(crate) fn cmp_ops_on(a: &Element, b: &Element, same_node: bool) -> Ordering 
             if uuid_a != uuid_b || id_a == id_b {
                 pending(call_a == -1)
             } else {
-                id_a.cmp(&id_b)
+                // Events outside of any transition count as later than all transitions.
+                (id_a as u32).cmp(&(id_b as u32))
             }
         }
         _ => Ordering::Equal,

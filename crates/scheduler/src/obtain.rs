@@ -606,12 +606,7 @@ impl Sched {
             && (priority_delay || self.actions[ix].meta.contains_key("priority-fencing-delay"))
         {
             let delay = self.fencing_delay(node);
-            let known = self.actions[ix].meta.contains_key("priority-fencing-delay");
-            if priority_delay || !known {
-                self.actions[ix]
-                    .meta
-                    .insert("priority-fencing-delay".into(), eco_format!("{delay}"));
-            }
+            self.actions[ix].meta.insert("priority-fencing-delay".into(), eco_format!("{delay}"));
         }
         if !optional && self.can_fence(Some(node)) {
             self.actions[ix].flags &= !flag::OPTIONAL;

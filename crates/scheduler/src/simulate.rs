@@ -107,28 +107,28 @@ pub(crate) struct Record<'a> {
 /// Writes an operation into the history of a node.
 pub(crate) fn record_op(state: &mut Element, node: &str, record: &Record<'_>) {
     let resources = state.child_or_new("lrm").child_or_new("lrm_resources");
-    let known: Option<EcoString> = resources
-        .children_named("lrm_resource")
-        .filter_map(Element::id)
-        .find(|id| *id == record.rsc)
-        .or_else(|| {
-            resources
-                .children_named("lrm_resource")
-                .filter_map(Element::id)
-                .find(|id| *id == record.config_id)
-        })
-        .map(EcoString::from);
-    let id = known.clone().unwrap_or_else(|| record.config_id.into());
-    if known.is_none() {
+    // Like any look-up by XPath, this one finds nothing where there is more than one.
+    let position = |wanted: &str| -> Option<usize> {
+        let mut found = resources.nodes().iter().enumerate().filter(|(_, node)| {
+            matches!(node, xml::Node::Element(e)
+                if e.name() == "lrm_resource" && e.id() == Some(wanted))
+        });
+        let (at, _) = found.next()?;
+        found.next().is_none().then_some(at)
+    };
+    let at = position(record.rsc).or_else(|| position(record.config_id)).unwrap_or_else(|| {
         let mut new =
-            Element::new("lrm_resource").with("id", id.clone()).with("class", record.class);
+            Element::new("lrm_resource").with("id", record.config_id).with("class", record.class);
         if let Some(provider) = record.provider {
             new.set("provider", provider);
         }
         new.set("type", record.kind);
         resources.push(new);
-    }
-    let Some(history) = resources.child_with_id_mut("lrm_resource", &id) else { return };
+        resources.nodes().len() - 1
+    });
+    let Some(xml::Node::Element(history)) = resources.nodes_mut().get_mut(at) else { return };
+    let history = Arc::make_mut(history);
+    let id: EcoString = history.id().unwrap_or(record.config_id).into();
     let calls = history.children().filter_map(|op| op.get("call-id").and_then(scan_int));
     let call = calls.max().unwrap_or(0) + 1;
     let key = match &record.notify_key {

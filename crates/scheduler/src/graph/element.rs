@@ -285,10 +285,11 @@ impl Sched {
                 if matches!(op, "off" | "reboot") {
                     downed.extend(action.node.map(|n| self.nodes[n].id.clone()));
                     let running = action.node.map(|n| self.nodes[n].running.clone());
-                    for rsc in running.into_iter().flatten().rev() {
-                        let guest = self.node_order.iter().copied().find(|n| {
-                            self.nodes[*n].connection == Some(rsc) && self.is_guest(*n)
-                        });
+                    for rsc in running.into_iter().flatten() {
+                        let guest =
+                            self.node_order.iter().copied().find(|n| {
+                                self.nodes[*n].connection == Some(rsc) && self.is_guest(*n)
+                            });
                         downed.extend(guest.map(|n| self.nodes[n].id.clone()));
                     }
                 }

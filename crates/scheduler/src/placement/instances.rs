@@ -177,9 +177,8 @@ impl Sched {
                 self.rscs[*r].allowed = table.clone();
             }
             if chosen.is_none() {
-                for r in &tree {
-                    self.rscs[*r].unassigned = true;
-                }
+                // Its members, if any, stay as they are.
+                self.rscs[instance].unassigned = true;
                 break;
             }
             reserved += 1;

@@ -152,8 +152,9 @@ impl Sched {
     }
 
     fn has_room(&self, node: NodeIx, demand: &Load) -> bool {
+        // What a node does not mention does not limit it.
         demand.iter().all(|(name, value)| {
-            *value <= self.nodes[node].utilization.get(name).copied().unwrap_or(0)
+            self.nodes[node].utilization.get(name).is_none_or(|capacity| value <= capacity)
         })
     }
 

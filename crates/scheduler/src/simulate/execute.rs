@@ -138,7 +138,7 @@ impl Engine<'_> {
             }
             "crm_event" => {
                 let task = action.get("operation").unwrap_or("");
-                let rsc = action.child("primitive").map(|p| self.rsc_name(p));
+                let rsc = action.child("primitive").and_then(Element::id);
                 let node = action.get("on_node").unwrap_or("");
                 let of = rsc.map_or_else(String::new, |rsc| format!(" for {rsc}"));
                 self.say(format!("Cluster action:  {task}{of} on {node}"));
@@ -235,7 +235,7 @@ impl Engine<'_> {
             rc,
             target_rc,
             transition: format!(
-                "{}:1:{target_rc}:xxxxxxxx-xxxx-xxxx-xxxx-xxxxxxxxxxxx",
+                "{}:-1:{target_rc}:xxxxxxxx-xxxx-xxxx-xxxx-xxxxxxxxxxxx",
                 number(action, "id")
             ),
             digest: Some(digest),
