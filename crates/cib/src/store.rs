@@ -3,9 +3,9 @@
 //!
 //! Source: `spec/cib.md` §8.
 
-use std::fs::{self, File, OpenOptions, Permissions};
+use std::fs::{self, DirBuilder, File, OpenOptions, Permissions};
 use std::io::{self, Write};
-use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt, chown};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt, chown};
 use std::path::{Path, PathBuf};
 
 use xml::Element;
@@ -75,6 +75,9 @@ impl Store {
     /// The file is there but may not be written by us ([`io::ErrorKind::PermissionDenied`]).
     pub fn load(&self) -> io::Result<Loaded> {
         let mut notes = Vec::new();
+        if !self.dir.exists() {
+            DirBuilder::new().recursive(true).mode(0o750).create(&self.dir)?;
+        }
         for path in [self.path(), self.signature()] {
             if path.exists() {
                 OpenOptions::new().append(true).open(&path)?;
@@ -374,6 +377,15 @@ mod tests {
         store.write(&document(2), "then").unwrap();
         assert!(dir.0.join("cib-99.raw").exists());
         assert_eq!(fs::read_to_string(dir.0.join("cib.last")).unwrap(), "0");
+    }
+
+    #[test]
+    fn a_missing_directory_is_made() {
+        let dir = Dir::new("made");
+        let store = Store::new(dir.0.join("a/b"), None);
+        assert_eq!(epoch(&store), ("0".into(), Source::Nothing));
+        store.write(&document(1), "then").unwrap();
+        assert_eq!(epoch(&store), ("1".into(), Source::File));
     }
 
     #[test]
