@@ -373,7 +373,10 @@ fn fence_history() -> Result<Vec<FenceEvent>, String> {
         .map_err(|error| error.to_string())?;
     let mut events: Vec<FenceEvent> = history.iter().map(event_of).collect();
     events.sort_by_key(|event| {
-        (event.state != FenceState::Pending, std::cmp::Reverse(event.completed))
+        (
+            event.state != FenceState::Pending,
+            std::cmp::Reverse((event.completed, event.nanoseconds)),
+        )
     });
     Ok(events)
 }
@@ -382,7 +385,7 @@ pub(crate) fn event_of(record: &xml::Element) -> FenceEvent {
     let text = |name: &str| record.get(name).filter(|text| !text.is_empty()).map(str::to_owned);
     let state = match record.get("st_state").and_then(|state| state.parse::<i32>().ok()) {
         Some(2) => FenceState::Success,
-        Some(3) => FenceState::Failed,
+        Some(4) => FenceState::Failed,
         _ => FenceState::Pending,
     };
     FenceEvent {
@@ -392,6 +395,7 @@ pub(crate) fn event_of(record: &xml::Element) -> FenceEvent {
         client: text("st_clientname").unwrap_or_default(),
         origin: text("st_origin").unwrap_or_default(),
         state,
+        nanoseconds: text("st_date_nsec").and_then(|part| part.parse().ok()).unwrap_or(0),
         completed: text("st_date").and_then(|date| date.parse().ok()).unwrap_or(0),
         reason: text("rc-exit-reason").or_else(|| text("exit-reason")),
     }

@@ -82,6 +82,7 @@ pub struct FenceEvent {
     pub origin: String,
     pub state: FenceState,
     pub completed: i64,
+    pub nanoseconds: i64,
     pub reason: Option<String>,
 }
 

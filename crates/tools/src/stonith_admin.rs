@@ -185,7 +185,8 @@ fn went(error: &ClientError) -> Fail {
 fn open(parsed: &Parsed) -> Result<Fenced, Fail> {
     let name = match parsed.value("tag") {
         Some(tag) => format!("stonith_admin.{tag}"),
-        None => format!("stonith_admin.{}", std::process::id()),
+        // The fencer adds the process id.
+        None => "stonith_admin".to_owned(),
     };
     Fenced::connect(&name).map_err(|_| {
         Fail::new(CrmExit::Disconnect, format!("Could not connect to fencer: {}", Rc::ENOTCONN))
@@ -423,7 +424,10 @@ fn events(fencer: &mut Fenced, target: &str, timeout: u32) -> Result<Vec<FenceEv
     let records = fencer.history(target, timeout).map_err(|error| went(&error))?;
     let mut events: Vec<FenceEvent> = records.iter().map(crate::crm_mon::event_of).collect();
     events.sort_by_key(|event| {
-        (event.state != FenceState::Pending, std::cmp::Reverse(event.completed))
+        (
+            event.state != FenceState::Pending,
+            std::cmp::Reverse((event.completed, event.nanoseconds)),
+        )
     });
     Ok(events)
 }

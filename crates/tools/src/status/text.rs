@@ -414,7 +414,7 @@ impl View {
         let Ok(events) = &live.fencing else {
             return;
         };
-        if show.fence_level == 1 && show.sections.has(Sections::FENCE_FAILED) {
+        if show.fence_level >= 1 && show.sections.has(Sections::FENCE_FAILED) {
             let failed = wanted(events, show, |state| state == FenceState::Failed);
             push_list(blocks, "Failed Fencing Actions", fence_items(&failed, show));
         }
@@ -434,17 +434,11 @@ impl View {
                     ));
                 }
             }
-            Ok(events)
-                if show.fence_level >= 2
-                    && show.sections.has(Sections::FENCE_WORKED.with(Sections::FENCE_FAILED)) =>
-            {
-                push_list(
-                    blocks,
-                    "Fencing History",
-                    fence_items(&wanted(events, show, |_| true), show),
-                );
-            }
             Ok(events) => {
+                if show.fence_level >= 2 && show.sections.has(Sections::FENCE_WORKED) {
+                    let worked = wanted(events, show, |state| state == FenceState::Success);
+                    push_list(blocks, "Fencing History", fence_items(&worked, show));
+                }
                 if show.sections.has(Sections::FENCE_PENDING) {
                     let pending = wanted(events, show, |state| state == FenceState::Pending);
                     push_list(blocks, "Pending Fencing Actions", fence_items(&pending, show));
@@ -470,11 +464,11 @@ fn wanted<'a>(
     };
     let mut kept: Vec<&FenceEvent> =
         events.iter().filter(|event| state(event.state)).filter(of_node).collect();
-    if show.fence_level < 3 {
+    if show.fence_level < 2 {
         // Of each flavour (what, whom, how it ended) only the newest: the history is newest first.
-        let mut seen: Vec<(String, String, FenceState)> = Vec::new();
+        let mut seen = Vec::new();
         kept.retain(|event| {
-            let flavour = (event.action.clone(), event.target.clone(), event.state);
+            let flavour = (&event.action, &event.target, &event.client, &event.origin, event.state);
             let new = event.state == FenceState::Pending || !seen.contains(&flavour);
             seen.push(flavour);
             new
@@ -484,7 +478,7 @@ fn wanted<'a>(
 }
 
 fn fence_items(events: &[&FenceEvent], show: &Show) -> Vec<Line> {
-    events.iter().map(|event| item(1, fence_text(event, show.fence_level >= 3))).collect()
+    events.iter().map(|event| item(1, fence_text(event, show.fence_level >= 2))).collect()
 }
 
 /// An act of fencing in a sentence.
