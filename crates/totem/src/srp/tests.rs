@@ -13,6 +13,8 @@ struct Bench {
     log: Vec<(u32, Output)>,
     /// Whether configuration changes are acknowledged at once (no services to synchronise).
     auto_ack: bool,
+    /// This node gets no sequenced frames.
+    deaf: Option<u32>,
 }
 
 impl Bench {
@@ -21,8 +23,14 @@ impl Bench {
             .map(|id| Srp::new(Config::with_token(1000), NodeId(id), 0, u64::from(id)))
             .collect::<Vec<_>>();
         let up = vec![true; nodes.len()];
-        let mut bench =
-            Bench { now: Time::from_millis(100), nodes, up, log: Vec::new(), auto_ack: true };
+        let mut bench = Bench {
+            now: Time::from_millis(100),
+            nodes,
+            up,
+            log: Vec::new(),
+            auto_ack: true,
+            deaf: None,
+        };
         for index in 0..bench.nodes.len() {
             bench.nodes[index].interface_changed(bench.now);
             bench.drain();
@@ -59,7 +67,8 @@ impl Bench {
             for (from, to, packet) in packets {
                 for index in 0..self.nodes.len() {
                     let id = index as u32 + 1;
-                    let reaches = id != from && to.is_none_or(|to| to.0 == id);
+                    let deaf = self.deaf == Some(id) && packet[3] == Kind::Mcast as u8;
+                    let reaches = id != from && to.is_none_or(|to| to.0 == id) && !deaf;
                     if reaches && self.up[index] && self.up[from as usize - 1] {
                         self.nodes[index].handle_packet(self.now, &packet).unwrap();
                     }
@@ -279,4 +288,42 @@ fn a_token_callback_comes_once() {
     bench.run(5);
     let count = bench.log.iter().filter(|(_, output)| *output == Output::TokenSent).count();
     assert_eq!(count, 1, "at once, although the token was held");
+}
+
+#[test]
+fn who_cannot_receive_excludes_itself_and_comes_back() {
+    let mut bench = Bench::new(2);
+    for node in &mut bench.nodes {
+        node.set_config(Config { fail_recv_const: 20, ..Config::with_token(1000) });
+    }
+    bench.run(1000);
+    bench.deaf = Some(2);
+    bench.send(1, b"unheard");
+    // The idle ring turns once in 180 ms.
+    bench.run(6000);
+    assert!(bench.events(2).contains(&"FAILED TO RECEIVE".to_string()));
+    assert_eq!(bench.delivered(1), [b"unheard".to_vec()]);
+    bench.deaf = None;
+    bench.run(3000);
+    assert_eq!(bench.nodes[1].members(), [NodeId(1), NodeId(2)]);
+    bench.send(1, b"heard");
+    bench.run(100);
+    assert_eq!(bench.delivered(2).last().unwrap(), b"heard");
+}
+
+#[test]
+fn heartbeats_find_a_loss_before_the_token_timeout() {
+    let mut bench = Bench::new(2);
+    let config = Config { heartbeat_failures_allowed: 2, ..Config::with_token(1000) };
+    assert_eq!(config.heartbeat(), Some(Duration::from_millis(2 * 238 + 50)));
+    for node in &mut bench.nodes {
+        node.set_config(config.clone());
+    }
+    bench.run(1000);
+    // The representative dies (one that holds the token hears no heartbeat: upstream's way).
+    bench.up[0] = false;
+    // From the death: 526 ms of heartbeats (or up to the rest of a rotation more), 1200 of
+    // consensus; the token alone would take 2200.
+    bench.run(1950);
+    assert_eq!(bench.nodes[1].members(), [NodeId(2)]);
 }
