@@ -259,4 +259,61 @@ mod tests {
         let deep = "<a>".repeat(600) + &"</a>".repeat(600);
         assert!(parse(&deep).is_err());
     }
+
+    #[test]
+    fn random_texts_never_panic() {
+        let words = [
+            "<",
+            ">",
+            "/",
+            "</",
+            "/>",
+            "a",
+            "b",
+            " ",
+            "=",
+            "'",
+            "\"",
+            "&",
+            ";",
+            "amp",
+            "#",
+            "x41",
+            "<!--",
+            "-->",
+            "<![CDATA[",
+            "]]>",
+            "<?",
+            "?>",
+            "<!DOCTYPE",
+            "[",
+            "]",
+            "\n",
+            "\u{e9}",
+            "<a>",
+            "</a>",
+            "<a b='c'/>",
+            "xmlns:",
+            ":",
+            "\0",
+        ];
+        let mut seed = 0x9e37_79b9_7f4a_7c15_u64;
+        let mut roll = |bound: usize| {
+            seed ^= seed << 13;
+            seed ^= seed >> 7;
+            seed ^= seed << 17;
+            (seed % bound as u64) as usize
+        };
+        let mut read = 0;
+        for _ in 0..60_000 {
+            let len = 1 + roll(12);
+            let text: String = (0..len).map(|_| words[roll(words.len())]).collect();
+            if let Ok(element) = parse(&text) {
+                // What was read can be written and read again.
+                assert_eq!(parse(&element.to_text()).as_ref(), Ok(&element), "{text:?}");
+                read += 1;
+            }
+        }
+        assert!(read > 100, "only {read} were documents");
+    }
 }
