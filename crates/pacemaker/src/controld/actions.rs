@@ -213,6 +213,7 @@ impl Controller {
                 options: cib_option::SCOPE_LOCAL | cib_option::XPATH,
                 data: None,
                 host: None,
+                user: None,
             },
         );
     }
@@ -275,6 +276,7 @@ impl Controller {
                 options: cib_option::SCOPE_LOCAL,
                 data: None,
                 host: None,
+                user: None,
             },
         );
     }
@@ -370,6 +372,7 @@ impl Controller {
                 options: cib_option::SCOPE_LOCAL | cib_option::XPATH,
                 data: None,
                 host: None,
+                user: None,
             },
         );
         self.read_config();

@@ -38,6 +38,8 @@ pub mod cib_option {
     pub const NO_CHILDREN: u32 = 0x20;
     /// On this node's copy.
     pub const SCOPE_LOCAL: u32 = 0x100;
+    /// Compute, but change nothing.
+    pub const DRYRUN: u32 = 0x200;
     /// Obsolete but always sent.
     pub const QUORUM_OVERRIDE: u32 = 0x0010_0000;
 }
@@ -68,6 +70,8 @@ pub struct CibRequest {
     pub data: Option<Element>,
     /// The node whose CIB manager is meant.
     pub host: Option<String>,
+    /// Whose permissions apply, if not ours.
+    pub user: Option<String>,
 }
 
 /// What the shell has to do.
@@ -150,6 +154,8 @@ pub(super) enum CibCall {
     Down { target: String },
     /// An operation's record.
     History { rsc: String },
+    /// Whether a user may delete a resource's history was tried out.
+    DeleteAllowed { rsc: String, requester: super::lrm::Requester },
     /// A cancelled operation's record was removed.
     Erased { key: String, rsc: String, requester: super::lrm::Requester },
 }
@@ -465,6 +471,7 @@ impl Controller {
                 options: options | cib_option::QUORUM_OVERRIDE,
                 data: Some(data),
                 host: None,
+                user: None,
             },
         )
     }
@@ -481,6 +488,7 @@ impl Controller {
                     | cib_option::QUORUM_OVERRIDE,
                 data: None,
                 host: None,
+                user: None,
             },
         );
     }

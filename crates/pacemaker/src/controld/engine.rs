@@ -63,6 +63,7 @@ impl Controller {
                 options: cib_option::SCOPE_LOCAL,
                 data: None,
                 host: None,
+                user: None,
             },
         );
     }

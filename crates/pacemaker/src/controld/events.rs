@@ -311,6 +311,9 @@ impl Controller {
                     self.abort_transition(INFINITY, Completion::Shutdown, "CIB update failed");
                 }
             }
+            CibCall::DeleteAllowed { rsc, requester } => {
+                self.delete_tried(&rsc, rc, requester);
+            }
             CibCall::Erased { key, rsc, requester } => {
                 if rc != 0 && rc != -6 {
                     let text = format!("Could not erase history of {key}: error {rc}");

@@ -284,6 +284,7 @@ impl Controller {
                 options: cib_option::QUORUM_OVERRIDE,
                 data: None,
                 host: Some(source),
+                user: None,
             },
         );
     }

@@ -194,6 +194,9 @@ impl Controller {
         }
         match (task.as_str(), operation.as_str()) {
             ("lrm_refresh", _) => {}
+            ("lrm_fail", _) if !is_privileged(message) => {
+                self.deny(&data, info, "fail", &requester)
+            }
             ("lrm_fail", _) => self.simulate_failure(&data, info, &requester),
             ("probe_again", _) | (_, "probe_again") => self.forget_everything(message, &requester),
             (_, "probe_complete") => {
@@ -201,7 +204,13 @@ impl Controller {
                 self.set_attribute(&own, "probe_complete", Some("true"));
             }
             ("lrm_delete", _) | (_, "delete") => match info {
-                Some(info) => self.delete_resource(&info.id, Some(requester)),
+                Some(info) if is_privileged(message) => {
+                    self.delete_resource(&info.id, Some(requester));
+                }
+                Some(info) => {
+                    let user = message.get("crm_user").unwrap_or("").to_owned();
+                    self.try_delete(&info.id, user, requester);
+                }
                 None => {
                     self.note(Priority::Error, "Invalid resource definition in a delete request")
                 }
@@ -454,6 +463,11 @@ fn rsc_info(data: &Element) -> Option<RscInfo> {
         provider: rsc.get("provider").map(str::to_owned),
         agent: rsc.get("type")?.to_owned(),
     })
+}
+
+/// Whether a request needs no permission of the CIB.
+fn is_privileged(message: &Element) -> bool {
+    message.get("crm_user").is_none_or(|user| matches!(user, "" | "root" | "hacluster"))
 }
 
 fn is_meta(name: &str) -> bool {

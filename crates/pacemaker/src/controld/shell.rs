@@ -414,7 +414,7 @@ impl Shell {
                 section: request.section.as_deref(),
                 data: request.data.clone(),
                 options: request.options,
-                user: None,
+                user: request.user.as_deref(),
                 host: request.host.as_deref(),
             },
         );

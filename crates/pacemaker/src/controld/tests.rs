@@ -486,3 +486,62 @@ fn a_killed_controller_gets_a_moment_to_come_back() {
         assert_eq!(room.nodes[dc].core.state(), State::Idle);
     }
 }
+
+/// What node 1 sends to client `c1` for a request of `user`.
+fn ask_lrm(user: &str, task: &str) -> (Room, Vec<Element>) {
+    let mut room = Room::new(1);
+    room.start();
+    room.wait(Duration::from_secs(1));
+    let request = xml::parse(&format!(
+        "<m t='crmd' subt='request' crm_task='{task}' crm_sys_to='crmd' crm_host_to='n1' \
+         reference='r'><crm_xml><rsc_op transition-key='0:9:0:xxxxxxxx-xrsc-opxx-xcrm-resourcexxxx' \
+         on_node='n1'><primitive id='D' class='ocf' provider='heartbeat' type='Dummy'/>\
+         <attributes crm_feature_set='3.16.1'/></rsc_op></crm_xml></m>"
+    ))
+    .unwrap();
+    let clock = room.clock(0);
+    room.nodes[0].core.client_message(clock, "c1", user, &request);
+    let mut told = Vec::new();
+    while let Some(output) = room.nodes[0].core.poll_output() {
+        match output {
+            Output::Client(client, message) if client == "c1" => told.push(message),
+            Output::Cib(tag, request) => {
+                // Only the dry run asks for another user's permission: refuse it.
+                let rc = if request.user.is_some() { -13 } else { 0 };
+                room.nodes[0].cib.push(request);
+                room.nodes[0].core.cib_reply(clock, tag, rc, None);
+            }
+            Output::Executor(tag, command) => {
+                room.nodes[0].executor.push(command);
+                room.nodes[0].core.executor_reply(clock, tag, 0);
+            }
+            _ => {}
+        }
+    }
+    (room, told)
+}
+
+fn rc_of(message: &Element) -> Option<String> {
+    let op = message.descendants().find(|element| element.name() == "lrm_rsc_op")?;
+    op.get("rc-code").map(str::to_owned)
+}
+
+#[test]
+fn failing_and_deleting_need_permission() {
+    for (user, task, rc) in [
+        ("root", "lrm_fail", "0"),
+        ("root", "lrm_delete", "0"),
+        ("mallory", "lrm_fail", "4"),
+        ("mallory", "lrm_delete", "4"),
+    ] {
+        let (room, told) = ask_lrm(user, task);
+        assert_eq!(told.len(), 1, "{user} {task}");
+        assert_eq!(told[0].get("crm_task"), Some("lrm_invoke"));
+        assert_eq!(rc_of(&told[0]).as_deref(), Some(rc), "{user} {task}: {}", told[0]);
+        let deleted = room.nodes[0]
+            .executor
+            .iter()
+            .any(|command| command.get("lrmd_op") == Some("lrmd_rsc_unregister"));
+        assert_eq!(deleted, user == "root" && task == "lrm_delete");
+    }
+}

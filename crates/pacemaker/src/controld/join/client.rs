@@ -81,6 +81,7 @@ impl Controller {
                 options: cib_option::SCOPE_LOCAL | cib_option::NO_CHILDREN,
                 data: None,
                 host: None,
+                user: None,
             },
         );
     }

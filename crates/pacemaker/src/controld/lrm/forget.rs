@@ -80,6 +80,7 @@ impl Controller {
                 options: cib_option::XPATH | cib_option::QUORUM_OVERRIDE,
                 data: None,
                 host: None,
+                user: None,
             },
         );
     }
@@ -208,5 +209,61 @@ impl Controller {
         op.key.clone_from(&requester.key);
         op.exit_reason.clear();
         self.acknowledge(requester, &op);
+    }
+
+    // --- permissions --------------------------------------------------------------------------
+
+    /// Tells a user that this is not theirs to do.
+    pub(super) fn deny(
+        &mut self,
+        data: &Element,
+        info: Option<RscInfo>,
+        task: &str,
+        requester: &Requester,
+    ) {
+        let Some(info) = info else { return };
+        let mut op = self.new_op(data, &info, task);
+        op.rc = 4;
+        op.status = status::ERROR;
+        op.call_id = self.fake_call_id(&info.id);
+        op.run_time = self.clock.epoch;
+        op.exit_reason = "Unprivileged user cannot do this".to_owned();
+        self.acknowledge(requester, &op);
+    }
+
+    /// Tries out whether a user may delete a resource's history from the CIB.
+    pub(super) fn try_delete(&mut self, rsc: &str, user: String, requester: Requester) {
+        let own = self.own_name().to_owned();
+        let xpath = format!("//node_state[@uname='{own}']//lrm_resource[@id='{rsc}']");
+        self.cib(
+            CibCall::DeleteAllowed { rsc: rsc.to_owned(), requester },
+            CibRequest {
+                op: "cib_delete",
+                section: Some(xpath),
+                options: cib_option::XPATH | cib_option::QUORUM_OVERRIDE | cib_option::DRYRUN,
+                data: None,
+                host: None,
+                user: Some(user),
+            },
+        );
+    }
+
+    pub(in crate::controld) fn delete_tried(&mut self, rsc: &str, rc: i32, requester: Requester) {
+        // ENXIO: there is nothing to delete, which is no secret.
+        if rc == 0 || rc == -6 {
+            self.delete_resource(rsc, Some(requester));
+            return;
+        }
+        let op = OpRecord {
+            rsc: rsc.to_owned(),
+            task: "delete".to_owned(),
+            rc: 4,
+            status: status::ERROR,
+            call_id: 999_999_999,
+            key: requester.key.clone(),
+            run_time: self.clock.epoch,
+            ..OpRecord::default()
+        };
+        self.acknowledge(&requester, &op);
     }
 }
