@@ -398,8 +398,8 @@ impl Sched {
                 reason = format!(
                     "{id} is active there (fencing will be revoked if remote connection can be re-established elsewhere)"
                 );
+                self.nodes[node].seen = false;
             }
-            self.nodes[node].seen = false;
         }
         if fence {
             self.fence_node(node, &reason, false);

@@ -310,8 +310,7 @@ impl Sched {
             for node in r.active.clone() {
                 let stop = self.first_action(leaf, None, Some("stop"), None);
                 let n = &self.nodes[node];
-                if task == "stop"
-                    && (n.unclean || n.remote_reset)
+                if (n.unclean || n.remote_reset)
                     && stop.is_some_and(|s| self.actions[s].is(flag::PSEUDO))
                 {
                     continue;

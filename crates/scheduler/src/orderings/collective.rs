@@ -67,7 +67,8 @@ impl Sched {
             return instance;
         }
         let inner = if is_first {
-            matches!(task, "stop" | "stopped")
+            // What comes first is the service inside, except that it is stopped with its container.
+            !matches!(task, "stop" | "stopped")
         } else {
             matches!(task, "promote" | "promoted" | "demote" | "demoted")
         };

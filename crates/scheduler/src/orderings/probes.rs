@@ -118,7 +118,13 @@ impl Sched {
         if !is_stop {
             return;
         }
-        if self.rscs[first].launcher.is_some() && self.rscs[first].launcher == ordering.then.rsc {
+        let then_stops = match (ordering.then.action, ordering.then.rsc, &ordering.then.key) {
+            (Some(action), ..) => self.actions[action].task == "stop",
+            (None, Some(rsc), Some(key)) => *key == op_key(&self.rscs[rsc].id, "stop", 0),
+            _ => false,
+        };
+        let launcher = self.rscs[first].launcher;
+        if launcher.is_some() && launcher == ordering.then.rsc && then_stops {
             return;
         }
         let monitor = op_key(&self.rscs[first].id, "monitor", 0);

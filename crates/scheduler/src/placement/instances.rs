@@ -251,7 +251,8 @@ impl Sched {
             let colocation = &self.colocations[ix];
             let (primary, factor) = (colocation.primary, factor(colocation.score));
             let mode = Mode::default();
-            self.add_colocated(primary, Some(&mut nodes), Some(ix), factor, mode, &mut Vec::new());
+            let guard = &mut Vec::new();
+            self.add_colocated(primary, instance, Some(&mut nodes), Some(ix), factor, mode, guard);
         }
         for ix in self.with_this(instance) {
             if !self.has_influence(ix, Some(instance)) {
@@ -260,13 +261,15 @@ impl Sched {
             let colocation = &self.colocations[ix];
             let (dependent, factor) = (colocation.dependent, factor(colocation.score));
             let mode = Mode { nonnegative: true, ..Mode::default() };
+            let guard = &mut Vec::new();
             self.add_colocated(
                 dependent,
+                instance,
                 Some(&mut nodes),
                 Some(ix),
                 factor,
                 mode,
-                &mut Vec::new(),
+                guard,
             );
         }
         nodes.get(node).map_or(0, |entry| score::add(entry.score, 0))

@@ -178,7 +178,8 @@ impl Sched {
             let mode = Mode { active: true, nonnegative: true, this_with: false };
             let dependent = colocation.dependent;
             let mut guard = vec![clone];
-            self.add_colocated(dependent, Some(&mut nodes), Some(ix), factor, mode, &mut guard);
+            let nodes = Some(&mut nodes);
+            self.add_colocated(dependent, clone, nodes, Some(ix), factor, mode, &mut guard);
         }
         self.rscs[clone].allowed = nodes;
         let no_ticket = self.rscs[clone].tickets.iter().any(|constraint| {

@@ -26,7 +26,12 @@ impl Sched {
         name: &str,
         rsc: RscIx,
     ) -> Option<&EcoString> {
-        if self.is_bundled(rsc) {
+        // What is inside a bundle is where its container is, as far as others are concerned.
+        let uber = self.uber(rsc);
+        let inner = self.rscs[uber]
+            .parent
+            .is_some_and(|bundle| self.rscs[bundle].bundle.inner == Some(uber));
+        if inner && self.is_bundle_node(node) {
             return self.node_attr(node, name, Some("host"), true);
         }
         let target = self.rscs[rsc].meta.get("container-attribute-target");
@@ -49,7 +54,8 @@ impl Sched {
         let mut nodes = std::mem::take(&mut self.rscs[primary].allowed);
         // The table is looked at through its owner, too.
         self.rscs[primary].allowed = nodes.clone();
-        self.add_colocated(dependent, Some(&mut nodes), Some(ix), factor, mode, &mut Vec::new());
+        let guard = &mut Vec::new();
+        self.add_colocated(dependent, primary, Some(&mut nodes), Some(ix), factor, mode, guard);
         self.rscs[primary].allowed = nodes;
     }
 
@@ -58,6 +64,7 @@ impl Sched {
     pub(crate) fn add_colocated(
         &self,
         source: RscIx,
+        target: RscIx,
         nodes: Option<&mut NodeTable>,
         colocation: Option<ColIx>,
         factor: f32,
@@ -72,16 +79,18 @@ impl Sched {
                 r.children.first()
             };
             let member = *member?;
-            return self.add_colocated(member, nodes, colocation, factor, mode, guard);
+            return self.add_colocated(member, target, nodes, colocation, factor, mode, guard);
         }
         if guard.contains(&source) {
             return None;
         }
         guard.push(source);
+        let target = if nodes.is_none() { source } else { target };
         let mut work = match (&nodes, colocation) {
             (Some(nodes), Some(colocation)) => {
                 let mut work = (**nodes).clone();
-                self.add_matching(&mut work, source, colocation, factor, mode.nonnegative);
+                let only_positive = mode.nonnegative;
+                self.add_matching(&mut work, source, target, colocation, factor, only_positive);
                 work
             }
             _ => r.allowed.clone(),
@@ -99,7 +108,7 @@ impl Sched {
                     self.colocations[ix].dependent
                 };
                 let nested = factor * self.colocations[ix].score as f32 / INFINITY as f32;
-                self.add_colocated(other, Some(&mut work), Some(ix), nested, mode, guard);
+                self.add_colocated(other, target, Some(&mut work), Some(ix), nested, mode, guard);
             }
         } else if mode.active {
             guard.pop();
@@ -126,6 +135,7 @@ impl Sched {
         &self,
         work: &mut NodeTable,
         source: RscIx,
+        target: RscIx,
         ix: ColIx,
         factor: f32,
         only_positive: bool,
@@ -136,7 +146,7 @@ impl Sched {
         let nodes: Vec<NodeIx> = work.keys().collect();
         for node in nodes {
             let Some(current) = work.get(node).map(|entry| entry.score) else { continue };
-            let score = self.best_matching(&table, source, node, attribute);
+            let score = self.best_matching(&table, source, target, node, attribute);
             if factor < 0.0 && score < 0 {
                 let primary_sticks = self.rscs[colocation.primary].stickiness >= -score;
                 if primary_sticks
@@ -195,14 +205,16 @@ impl Sched {
         &self,
         table: &NodeTable,
         source: RscIx,
+        target: RscIx,
         node: NodeIx,
         attribute: &str,
     ) -> i32 {
-        if attribute == "#uname" && !self.is_bundled(source) && !self.is_guest(node) {
+        let bundled = self.is_bundled(source) || self.is_bundled(target);
+        if attribute == "#uname" && !bundled && !self.is_guest(node) {
             let own = table.get(node).filter(|_| self.available(node, None, false));
             return own.map_or(-INFINITY, |entry| entry.score.max(-INFINITY));
         }
-        let value = self.colocation_attr(node, attribute, source);
+        let value = self.colocation_attr(node, attribute, target);
         let mut best = -INFINITY;
         for (other, entry) in table.iter() {
             if entry.score > best

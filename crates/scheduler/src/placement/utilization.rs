@@ -89,8 +89,9 @@ impl Sched {
         let mut keyed: Vec<(RscIx, i32, Option<i32>, Vec<i32>)> = Vec::new();
         for rsc in self.top.iter().copied() {
             let mode = Mode { this_with: true, ..Mode::default() };
-            let table =
-                self.add_colocated(rsc, None, None, 1.0, mode, &mut Vec::new()).unwrap_or_default();
+            let table = self
+                .add_colocated(rsc, rsc, None, None, 1.0, mode, &mut Vec::new())
+                .unwrap_or_default();
             let score = |node: NodeIx| table.get(node).map_or(-INFINITY, |entry| entry.score);
             let current = self.current_node(rsc).map(score);
             keyed.push((
