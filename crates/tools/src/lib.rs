@@ -17,6 +17,7 @@ pub mod crm_error;
 pub mod crm_mon;
 pub mod crm_node;
 pub mod crm_resource;
+pub mod crm_rule;
 pub mod crm_shadow;
 pub mod crm_simulate;
 pub mod crm_ticket;
@@ -52,6 +53,7 @@ pub fn applets() -> Vec<Applet> {
         sbin("crm_mon", crm_mon::main),
         sbin("crm_node", crm_node::main),
         sbin("crm_resource", crm_resource::main),
+        sbin("crm_rule", crm_rule::main),
         sbin("crm_shadow", crm_shadow::main),
         sbin("crm_simulate", crm_simulate::main),
         sbin("crm_standby", wrappers::standby),

@@ -492,6 +492,38 @@ mod tests {
     }
 
     #[test]
+    fn no_words_make_it_panic() {
+        let pieces = [
+            "-",
+            "--",
+            "=",
+            "node",
+            "L",
+            "é",
+            "\u{0}",
+            "-m",
+            "--history",
+            "1",
+            " ",
+            "--help-",
+            "$",
+        ];
+        let mut seed: u32 = 1;
+        let mut next = || {
+            seed = seed.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+            seed as usize >> 16
+        };
+        for _ in 0..5_000 {
+            let count = next() % 5;
+            let words: Vec<String> = (0..count)
+                .map(|_| (0..next() % 4).map(|_| pieces[next() % pieces.len()]).collect())
+                .collect();
+            let words: Vec<&str> = words.iter().map(String::as_str).collect();
+            drop(typed(&words));
+        }
+    }
+
+    #[test]
     fn help_lists_every_option_but_the_old_spellings() {
         let all = TABLE.help(true, None);
         for name in
