@@ -2,7 +2,7 @@
 //!
 //! Clients register resources and ask for actions; one action runs per resource at a time, others
 //! wait; recurring actions repeat until cancelled; completions are told to all clients. The
-//! [`core`] is the state machine of that (no process, socket or clock in it), [`wire`] its
+//! [`core`] is the state machine of that (no process, socket or clock in it; its queues are in [`queue`]), [`wire`] its
 //! language, [`shell`] the daemon around it, [`fencer`] how actions on fence devices are passed on
 //! to the fencer, [`secrets`] how parameters kept out of the CIB are read.
 //!
@@ -14,6 +14,7 @@ pub mod core;
 mod core_tests;
 pub mod fencer;
 pub mod job;
+mod queue;
 pub mod secrets;
 pub mod shell;
 pub mod wire;

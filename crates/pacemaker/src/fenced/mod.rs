@@ -3,7 +3,7 @@
 //!
 //! Every fencer answers which devices *it* can use ([`device`]); the one that was asked to fence
 //! (the originator) collects the answers, has one peer after the other do the work
-//! ([`operation`]), and tells everybody the result. [`core`] is the state machine, [`wire`] its
+//! ([`operation`]), and tells everybody the result. [`core`] is the state machine ([`registry`] its devices), [`wire`] its
 //! language, [`config`] reads devices and levels from the CIB, [`shell`] is the daemon.
 //!
 //! Source: `spec/pacemaker-ipc.md` §9, `spec/pacemaker-cluster.md` §15, `spec/agents.md` §5.
@@ -18,5 +18,6 @@ pub mod history;
 pub mod metadata;
 pub mod operation;
 pub mod originate;
+mod registry;
 pub mod shell;
 pub mod wire;

@@ -1,7 +1,7 @@
 //! pacemakerd: starts the daemons, watches them, restarts them, stops them in order.
 //!
 //! [`core`] decides (a state machine over six [`Daemon`]s), [`env`] reads the configuration file
-//! that becomes the daemons' environment, [`spawn`] starts processes as the right users, [`probe`]
+//! that becomes the daemons' environment, [`prepare`] has everything ready, [`spawn`] starts processes as the right users, [`probe`]
 //! asks daemons for a sign of life without waiting for it, [`panic`] resets the host when that is
 //! the only safe thing left, [`shell`] is the daemon around all of it.
 //!
@@ -12,6 +12,7 @@ pub mod core;
 mod core_tests;
 pub mod env;
 pub mod panic;
+mod prepare;
 pub mod probe;
 pub mod shell;
 pub mod spawn;

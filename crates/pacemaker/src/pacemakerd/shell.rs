@@ -2,14 +2,12 @@
 //! service, the children, and the IPC endpoint that tells how we are.
 
 use std::collections::BTreeMap;
-use std::fs;
 use std::io;
-use std::os::unix::fs::{DirBuilderExt, PermissionsExt, chown};
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use base::{CrmExit, Time};
 use corosync_client::cfg::{Cfg, Shutdown};
-use corosync_client::cmap::{Cmap, Value};
+use corosync_client::cmap::Cmap;
 use pacemaker_client::account;
 use pacemaker_client::pacemakerd::Pacemakerd;
 use qb::mainloop::{ChildExit, ChildWatch, Interest, Loop, Signals, Token};
@@ -18,6 +16,7 @@ use xml::Element;
 
 use super::core::{Core, End, Event, Input, Output, State};
 use super::panic::{self, Action};
+use super::prepare::{allow_cluster_group, prepare_dirs, prepare_env, wait_for_engine};
 use super::probe::{Answer, Prober};
 use super::{Daemon, env, probe, spawn};
 use crate::cluster::envelope;
@@ -29,22 +28,8 @@ use crate::watchdog;
 const FEATURES: &str = "agent-manpages cibsecrets corosync-ge-2 generated-manpages monotonic \
                         ncurses remote systemd";
 
-/// How long the cluster engine may take to answer.
-const ENGINE_PATIENCE: Duration = Duration::from_secs(15);
-const ENGINE_RETRY: Duration = Duration::from_millis(100);
 /// How often a lost engine is looked for.
 const RECONNECT: Duration = Duration::from_secs(1);
-
-/// Directories of the cluster's user.
-const DIRS: [&str; 7] = [
-    "/run/crm",
-    "/var/lib/pacemaker",
-    "/var/lib/pacemaker/cores",
-    "/var/lib/pacemaker/blackbox",
-    "/var/lib/pacemaker/cib",
-    "/var/lib/pacemaker/pengine",
-    "/var/log/pacemaker",
-];
 
 const IPC: Token = Token(1);
 const SIGNALS: Token = Token(2);
@@ -214,75 +199,6 @@ fn run(mut env: Env, logger: qb::log::Logger) -> Result<CrmExit, Failure> {
 
 fn epoch() -> u64 {
     SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or(Duration::ZERO).as_secs()
-}
-
-/// The engine may have been started at the same moment as we were.
-fn wait_for_engine() -> Result<Cmap, Failure> {
-    let begun = Instant::now();
-    let mut said = false;
-    loop {
-        match Cmap::connect() {
-            Ok(cmap) => return Ok(cmap),
-            Err(error) if begun.elapsed() > ENGINE_PATIENCE => {
-                let text = format!("Could not connect to Corosync: {error}");
-                return Err((CrmExit::Unavailable, text));
-            }
-            Err(error) => {
-                if !said {
-                    base::info!("Waiting for Corosync: {error}");
-                    said = true;
-                }
-                std::thread::sleep(ENGINE_RETRY);
-            }
-        }
-    }
-}
-
-/// Lets the cluster's group use the engine's IPC: most of our children run with it.
-fn allow_cluster_group(cmap: &mut Cmap, user: Option<(u32, u32)>) {
-    let Some((_, gid)) = user else { return };
-    if let Err(error) = cmap.set(&format!("uidgid.gid.{gid}"), &Value::U8(1)) {
-        base::warning!("Could not let group {gid} use Corosync: {error}");
-    }
-}
-
-fn prepare_env(env: &mut Env, cmap: &mut Cmap) {
-    env::set_option(env, "cluster_type", "corosync");
-    env::set_option(env, "quorum_type", "corosync");
-    env::set_option(env, "mcp", "true");
-    let debug = match env::option(env, "debug") {
-        Some(value) => value.to_owned(),
-        None => {
-            let value = cmap.get_str("logging.debug").ok().flatten();
-            let on = value.is_some_and(|value| value == "on" || env::is_true(&value));
-            if on { "1" } else { "0" }.to_owned()
-        }
-    };
-    env::set_option(env, "debug", &debug);
-    let facility = env::option(env, "logfacility").unwrap_or("daemon").to_owned();
-    env::set_option(env, "logfacility", &facility);
-    // What the agents' shell library logs by.
-    env.insert("HA_LOGFACILITY".into(), facility);
-    let logfile = env::option(env, "logfile").unwrap_or(qb::log::DETAIL_LOG).to_owned();
-    if logfile != "none" {
-        env.insert("HA_LOGFILE".into(), logfile);
-    }
-    let sbd = watchdog::sbd_pid().is_some();
-    env::set_option(env, "watchdog", if sbd { "true" } else { "false" });
-}
-
-fn prepare_dirs(user: Option<(u32, u32)>) {
-    for dir in DIRS {
-        let made = fs::DirBuilder::new().recursive(true).mode(0o750).create(dir);
-        let owned = made.and_then(|()| {
-            let (uid, gid) = user.unzip();
-            chown(dir, uid, gid)?;
-            fs::set_permissions(dir, fs::Permissions::from_mode(0o750))
-        });
-        if let Err(error) = owned {
-            base::warning!("Could not prepare directory {dir}: {error}");
-        }
-    }
 }
 
 struct Shell {
