@@ -11,6 +11,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use agents::call::{Command, Step};
 use agents::judge::{ExecStatus, Rules, ocf};
 use agents::{Call, Outcome, Places, Plan};
+use base::log::Priority;
 use base::{CrmExit, Time};
 use qb::mainloop::{Interest, Loop, Signals, Token};
 
@@ -117,6 +118,11 @@ fn make_agents_directory() {
     }
 }
 
+/// Monitors run all the time: they are of interest only to who looks for something.
+fn priority_of(action: &str) -> Priority {
+    if matches!(action, "monitor" | "status") { Priority::Debug } else { Priority::Info }
+}
+
 /// The time on both clocks.
 fn now() -> Now {
     let epoch = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or(Duration::ZERO).as_secs();
@@ -186,7 +192,8 @@ impl Shell {
 
     fn start(&mut self, job: JobId, mut call: Call) {
         let label = format!("{} {}", call.resource, call.action);
-        base::info!("executing - rsc:{} action:{}", call.resource, call.action);
+        let priority = priority_of(&call.action);
+        base::log!(priority, "executing - rsc:{} action:{}", call.resource, call.action);
         let dir = Path::new(secrets::SECRETS_DIR);
         if let Err(error) = secrets::substitute(dir, &call.resource, &mut call.params) {
             // A stop must be tried whatever is missing.
@@ -231,7 +238,9 @@ impl Shell {
                 for line in end.stdout.lines().filter(|line| !line.trim().is_empty()) {
                     base::debug!("{label}[{pid}] output [ {line} ]");
                 }
-                base::info!(
+                let priority = priority_of(label.rsplit(' ').next().unwrap_or_default());
+                base::log!(
+                    priority,
                     "{label} (PID {pid}) ended with rc {} ({})",
                     end.outcome.rc,
                     end.outcome.status.description()
