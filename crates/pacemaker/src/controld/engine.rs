@@ -75,7 +75,10 @@ impl Controller {
             .filter(|call| {
                 matches!(
                     call,
-                    CibCall::Quiet(_) | CibCall::JoinConfirmed { .. } | CibCall::Takeover
+                    CibCall::Quiet(_)
+                        | CibCall::JoinConfirmed { .. }
+                        | CibCall::Takeover
+                        | CibCall::ClusterName
                 )
             })
             .count()

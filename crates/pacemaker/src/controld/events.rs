@@ -329,6 +329,9 @@ impl Controller {
                 self.fsm.resume();
             }
         }
+        if self.n_cib_writes() == 0 {
+            self.fsm.resume();
+        }
         if self.schedule_wanted && self.n_cib_writes() == 0 {
             self.schedule_wanted = false;
             self.invoke_scheduler();

@@ -263,7 +263,9 @@ impl Controller {
             self.check_join_state("do_dc_join_finalize");
             return;
         }
-        if self.flags.in_transition {
+        // An update of ours that is still under way would overtake the copy that is distributed,
+        // and everybody would refuse that as outdated.
+        if self.flags.in_transition || self.n_cib_writes() > 0 {
             self.stall(Action::DcJoinFinalize);
             return;
         }
