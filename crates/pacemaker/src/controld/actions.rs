@@ -195,7 +195,7 @@ impl Controller {
         }
         // The shell tries at once and reports back; until then this action waits, unless a
         // pause after a failed attempt is running.
-        if self.timers.wait.is_none() {
+        if self.timers.wait.is_none() && self.connecting.insert(service) {
             self.output(Output::Connect(service));
         }
         self.stall(action);
@@ -232,7 +232,6 @@ impl Controller {
         self.throttle.set_limit(self.options.node_action_limit);
         self.throttle.target = f64::from(self.options.load_threshold) / 100.0;
         self.flags.read_config = true;
-        self.fsm.resume();
     }
 
     fn started(&mut self) {

@@ -251,6 +251,8 @@ pub struct Controller {
     pub(super) references: References,
     pub(super) connected: BTreeSet<Service>,
     pub(super) connect_tries: BTreeMap<Service, u32>,
+    /// Attempts that the shell has not reported on.
+    pub(super) connecting: BTreeSet<Service>,
     pub(super) cib_calls: BTreeMap<u64, CibCall>,
     pub(super) next_tag: u64,
     pub(super) dc_name: Option<String>,
@@ -308,6 +310,7 @@ impl Controller {
             references: References::default(),
             connected: BTreeSet::new(),
             connect_tries: BTreeMap::new(),
+            connecting: BTreeSet::new(),
             cib_calls: BTreeMap::new(),
             next_tag: 1,
             dc_name: None,
@@ -525,6 +528,7 @@ impl Controller {
     /// A connection attempt that was asked for has ended.
     pub fn connected(&mut self, clock: Clock, service: Service, ok: bool) {
         self.clock = clock;
+        self.connecting.remove(&service);
         if ok {
             self.connected.insert(service);
             self.connect_tries.remove(&service);
@@ -537,9 +541,6 @@ impl Controller {
             if self.timers.wait.is_none() {
                 self.timers.wait = self.after(CONNECT_RETRY);
             }
-        }
-        if ok {
-            self.fsm.resume();
         }
         self.run();
     }
@@ -616,6 +617,7 @@ impl Controller {
 
     /// Runs until nothing is left to do without new input.
     pub(super) fn run(&mut self) {
+        self.fsm.resume();
         loop {
             while let Some(step) = if self.halted { None } else { self.fsm.step() } {
                 match step {
@@ -632,6 +634,8 @@ impl Controller {
                 break;
             }
             self.graph_pass();
+            // Some wait for the end of the transition.
+            self.fsm.resume();
         }
         self.maybe_start_fast();
     }
@@ -674,7 +678,8 @@ impl Controller {
 
     /// The single action of a stalled step.
     pub(super) fn stall(&mut self, action: Action) {
-        self.fsm.stall(action);
+        let current = self.current.clone();
+        self.fsm.stall(action, &current);
     }
 }
 

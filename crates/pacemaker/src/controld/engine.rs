@@ -253,7 +253,6 @@ impl Controller {
         );
         self.note(priority, text);
         self.flags.in_transition = false;
-        self.fsm.resume();
         let completion = std::mem::replace(&mut self.graph.completion, Completion::Done);
         let state = self.fsm.state();
         match completion {

@@ -326,11 +326,7 @@ impl Controller {
                     let text = format!("Resource history update for {rsc} failed: error {rc}");
                     self.note(Priority::Error, text);
                 }
-                self.fsm.resume();
             }
-        }
-        if self.n_cib_writes() == 0 {
-            self.fsm.resume();
         }
         if self.schedule_wanted && self.n_cib_writes() == 0 {
             self.schedule_wanted = false;

@@ -301,7 +301,8 @@ pub struct Fsm {
     state: State,
     queue: VecDeque<Event>,
     pending: Actions,
-    stalled: bool,
+    /// Actions that wait for something, with the event they belong to.
+    waiting: Vec<Event>,
     /// Whether start-up actions are dropped.
     pub shutting_down: bool,
 }
@@ -312,7 +313,7 @@ impl Default for Fsm {
             state: State::Starting,
             queue: VecDeque::new(),
             pending: Actions::NONE,
-            stalled: false,
+            waiting: Vec::new(),
             shutting_down: false,
         }
     }
@@ -334,13 +335,11 @@ impl Fsm {
 
     /// Adds an input at the end of the queue.
     pub fn push(&mut self, event: Event) {
-        self.stalled = false;
         self.queue.push_back(event);
     }
 
     /// Adds an input at the head of the queue.
     pub fn push_front(&mut self, event: Event) {
-        self.stalled = false;
         self.queue.push_front(event);
     }
 
@@ -369,27 +368,26 @@ impl Fsm {
         self.pending = self.pending.without(actions);
     }
 
-    /// An action has to wait: it is tried again after [`resume`](Self::resume).
-    pub fn stall(&mut self, action: Action) {
-        self.pending = self.pending.and(Actions::of(&[action]));
-        self.stalled = true;
+    /// An action of `current` has to wait, and with it what was to follow. Other events go on;
+    /// [`resume`](Self::resume) tries it again.
+    pub fn stall(&mut self, action: Action, current: &Event) {
+        let actions = std::mem::take(&mut self.pending).and(Actions::of(&[action]));
+        let known = current.message.is_none()
+            && self.waiting.iter().any(|w| w.actions == actions && w.message.is_none());
+        if !known {
+            self.waiting.push(Event { input: Input::Null, actions, ..current.clone() });
+        }
     }
 
-    /// What a stalled action waited for may have happened.
+    /// What stalled actions wait for may have happened.
     pub fn resume(&mut self) {
-        self.stalled = false;
-    }
-
-    /// Whether something waits.
-    pub fn is_stalled(&self) -> bool {
-        self.stalled
+        for event in std::mem::take(&mut self.waiting).into_iter().rev() {
+            self.queue.push_front(event);
+        }
     }
 
     /// The next step, `None` when there is nothing to do for now.
     pub fn step(&mut self) -> Option<Step> {
-        if self.stalled {
-            return None;
-        }
         if self.shutting_down {
             self.pending = self.pending.without(Actions::START_UP);
         }
@@ -459,8 +457,12 @@ mod tests {
         for _ in 0..100 {
             match fsm.step() {
                 Some(Step::Do(Action::CibStart)) if !stalled => {
-                    fsm.stall(Action::CibStart);
+                    fsm.stall(Action::CibStart, &event(Input::Null));
                     stalled = true;
+                    // Others are not held up.
+                    fsm.push(event(Input::Router));
+                    assert!(matches!(fsm.step(), Some(Step::Took(..))));
+                    assert!(matches!(fsm.step(), Some(Step::Do(Action::MsgRoute))));
                     assert!(fsm.step().is_none());
                     fsm.resume();
                 }

@@ -256,7 +256,7 @@ impl Controller {
     }
 
     pub(super) fn join_finalize(&mut self) {
-        if self.join.count(Phase::Welcomed) > 0 {
+        if self.fsm.state() != State::FinalizeJoin || self.join.count(Phase::Welcomed) > 0 {
             return;
         }
         if self.join.count(Phase::Integrated) == 0 {

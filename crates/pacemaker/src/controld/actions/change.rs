@@ -122,7 +122,6 @@ impl Controller {
             {
                 self.output(Output::Connect(Service::Fencer));
             }
-            self.fsm.resume();
         }
         if due(&mut self.timers.dc, now) {
             self.note(Priority::Info, "Election trigger: no DC answered");

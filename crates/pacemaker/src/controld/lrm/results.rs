@@ -109,7 +109,6 @@ impl Controller {
                 self.deleted(&rsc, Some(requester));
             }
         }
-        self.fsm.resume();
         self.run();
     }
 
