@@ -173,7 +173,7 @@ impl Sched {
                 }
             }
             if self.rscs[rsc].notify {
-                self.notify_after_fencing(rsc, stop, fence);
+                self.notify_after_fencing(rsc, fence);
             }
         }
         let n = &self.nodes[node];

@@ -110,11 +110,18 @@ impl Sched {
     }
 
     /// Instances are told when a node's fencing has stopped one of them. Source: §12.4.
-    pub(crate) fn notify_after_fencing(&mut self, rsc: RscIx, stop: ActIx, fence: ActIx) {
-        let _ = stop;
+    pub(crate) fn notify_after_fencing(&mut self, rsc: RscIx, fence: ActIx) {
         let set = self.notify_set(rsc, "stop", None, Some(fence));
         let uber = self.uber(rsc);
-        self.fill_set(uber, "stop", set);
+        // Only what stops is told now; the clone's own notifications tell the rest.
+        let facts = self.facts(uber);
+        let nothing_stops = facts.stop.is_empty();
+        let (resources, nodes) = self.list(facts.stop, false);
+        let keys = Attrs::from([
+            ("notify_stop_resource".into(), resources),
+            ("notify_stop_uname".into(), nodes),
+        ]);
+        self.announce(uber, "stop", set, &keys, nothing_stops);
     }
 
     fn facts(&self, rsc: RscIx) -> Facts {
@@ -261,6 +268,18 @@ impl Sched {
             _ => facts.demote.is_empty(),
         };
         let keys = self.variables(clone, facts);
+        self.announce(clone, task, set, &keys, own_empty);
+    }
+
+    /// Creates the notifications of a set for all instances.
+    fn announce(
+        &mut self,
+        clone: RscIx,
+        task: &str,
+        set: NotifySet,
+        keys: &Attrs,
+        own_empty: bool,
+    ) {
         let required = if task == "stop" {
             keys.get("notify_stop_resource").is_some_and(|list| list != " ")
         } else {
@@ -271,13 +290,9 @@ impl Sched {
                 self.actions[ix].flags &= !flag::OPTIONAL;
             }
         }
-        for leaf in self.notified_leaves(clone) {
-            self.notify_leaf(leaf, task, set, &keys, own_empty);
+        for leaf in self.leaves(clone) {
+            self.notify_leaf(leaf, task, set, keys, own_empty);
         }
-    }
-
-    fn notified_leaves(&self, clone: RscIx) -> Vec<RscIx> {
-        self.leaves(clone)
     }
 
     fn notify_leaf(

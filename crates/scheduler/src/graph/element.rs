@@ -173,12 +173,12 @@ impl Sched {
             add(name, value);
         }
         if let Some(rsc) = action.rsc {
+            if self.is_uname_connection(rsc)
+                && let Some(host) = self.bundle_remote_host(rsc)
+            {
+                add(&"addr".into(), &self.nodes[host].name);
+            }
             if let Some(node) = action.node {
-                if self.is_uname_connection(rsc)
-                    && let Some(host) = self.bundle_remote_host(rsc)
-                {
-                    add(&"addr".into(), &self.nodes[host].name);
-                }
                 for (name, value) in self.params(rsc, Some(node)).iter() {
                     add(name, value);
                 }
