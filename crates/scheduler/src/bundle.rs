@@ -53,7 +53,7 @@ fn owned(xml: &Element, name: &str) -> Option<EcoString> {
 fn read_plan(xml: &Element) -> Option<Plan> {
     let runtime = xml.children().find(|c| matches!(c.name(), "docker" | "podman"))?;
     let number =
-        |name: &str| runtime.get(name).and_then(scan_int).map(|n| n.clamp(0, 1 << 20) as i32);
+        |name: &str| runtime.get(name).and_then(scan_int).map(|n| n.clamp(0, 10_000) as i32);
     let promoted_max = number("promoted-max").unwrap_or(0);
     let replicas =
         number("replicas").unwrap_or(if promoted_max > 0 { promoted_max } else { 1 }).max(1);

@@ -221,7 +221,8 @@ impl Sched {
         let names: Vec<&str> = list.split_whitespace().collect();
         let stonith = self.rscs[rsc].fence_device;
         params.retain(|name, _| {
-            !names.contains(&name.as_str()) && !(old_versions && stonith && is_fence_param(name))
+            let for_fencer = old_versions && stonith && is_fence_param(name);
+            !for_fencer && !names.contains(&name.as_str())
         });
         if old_versions {
             params.remove("CRM_meta_timeout");

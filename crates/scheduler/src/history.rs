@@ -130,7 +130,7 @@ impl Sched {
                 if ops.is_empty() {
                     return None;
                 }
-                self.create_removed(node, history)?
+                self.create_removed(history)?
             }
         };
         if self.options.shutdown_lock {
@@ -199,10 +199,6 @@ impl Sched {
         if found.is_none() {
             let first = format!("{}:0", base_id(id));
             found = self.find_resource(&first).filter(|rsc| !self.rscs[*rsc].unique);
-            // A group member's clone may have lost its first instance's name.
-            if found.is_none() && base_id(id) != id {
-                found = None;
-            }
         }
         let found = found?;
         if self.rscs[found].variant != Variant::Primitive {
@@ -293,7 +289,7 @@ impl Sched {
     }
 
     /// A resource that is in the history but not configured. Source: §4.2.
-    fn create_removed(&mut self, node: NodeIx, history: &Element) -> Option<RscIx> {
+    fn create_removed(&mut self, history: &Element) -> Option<RscIx> {
         let mut xml = Element::new("primitive");
         for (name, value) in history.attrs() {
             xml.set(name, value);
@@ -314,7 +310,6 @@ impl Sched {
         if history.has("container") {
             self.rscs[rsc].removed_launched = true;
         }
-        let _ = node;
         if self.options.stop_removed {
             self.ban_everywhere(rsc);
         } else {

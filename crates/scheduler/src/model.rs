@@ -389,6 +389,10 @@ pub struct Sched {
     pub blocked: usize,
     pub instances: usize,
     pub messages: Vec<Message>,
+    /// How deep propagation is nested just now.
+    pub update_depth: u32,
+    /// Steps that searches for loops have taken.
+    pub loop_steps: u32,
     /// The transition in words.
     pub summary: Vec<crate::present::Line>,
     /// Lines of `crm_simulate -s` and `-U`.

@@ -13,6 +13,9 @@ use crate::ids::{ActIx, RscIx};
 use crate::model::{Role, Sched};
 use crate::text::{op_key, parse_op_key};
 
+/// Loops that take longer to find are taken for none.
+const LOOP_STEPS_MAX: u32 = 5_000_000;
+
 impl Sched {
     /// Stage L of the pipeline (`spec/scheduler.md` §3).
     pub(crate) fn apply_orderings(&mut self) {
@@ -166,7 +169,8 @@ impl Sched {
 
     fn makes_loop(&mut self, start: ActIx, ix: ActIx, at: usize) -> bool {
         let input = self.actions[ix].before[at];
-        if self.actions[input.action].is(flag::DETECT_LOOP) {
+        self.loop_steps = self.loop_steps.saturating_add(1);
+        if self.actions[input.action].is(flag::DETECT_LOOP) || self.loop_steps > LOOP_STEPS_MAX {
             return false;
         }
         if !self.accept_input(ix, at) {

@@ -133,12 +133,12 @@ impl Sched {
         if r.fence_device || r.is_connection {
             return;
         }
-        if let Some(locked) = r.lock_node {
-            if !r.active.is_empty() {
-                self.clear_history_action(rsc, locked);
-                self.rscs[rsc].lock_node = None;
-                self.rscs[rsc].lock_time = 0;
-            }
+        if let Some(locked) = r.lock_node
+            && !r.active.is_empty()
+        {
+            self.clear_history_action(rsc, locked);
+            self.rscs[rsc].lock_node = None;
+            self.rscs[rsc].lock_time = 0;
         }
         let r = &self.rscs[rsc];
         if r.lock_node.is_none()

@@ -356,9 +356,6 @@ impl Sched {
         }
         if r.blocked {
             flags.push("blocked".into());
-            if !style.v3 && !r.managed && !r.failed {
-                // 2.1 says only that.
-            }
         } else if r.maintenance && style.v3 {
             flags.push("maintenance".into());
         } else if !r.managed {

@@ -14,6 +14,9 @@ use crate::score::{self, INFINITY};
 use crate::text::{is_true, parse_bool, parse_interval, scan_min_int};
 use crate::unpack::{is_connection_xml, to_numbers};
 
+/// More instances than this of one clone are not created, whatever the configuration says.
+const INSTANCES_MAX: i32 = 10_000;
+
 /// What kind of resources agents of a class can be.
 pub(crate) struct Capabilities {
     /// May be a globally unique clone.
@@ -368,7 +371,7 @@ impl Sched {
         r.meta.entry("resource-stickiness".into()).or_insert("1".into());
         let unique = if r.unique { "true" } else { "false" };
         r.meta.insert("globally-unique".into(), unique.into());
-        let instances = data.clone_max.max(1);
+        let instances = data.clone_max.clamp(1, INSTANCES_MAX);
         r.clone = data;
         for _ in 0..instances {
             if self.create_instance(ix).is_none() {

@@ -130,7 +130,7 @@ pub(crate) fn record_op(state: &mut Element, node: &str, record: &Record<'_>) {
     let history = Arc::make_mut(history);
     let id: EcoString = history.id().unwrap_or(record.config_id).into();
     let calls = history.children().filter_map(|op| op.get("call-id").and_then(scan_int));
-    let call = calls.max().unwrap_or(0) + 1;
+    let call = calls.max().unwrap_or(0).saturating_add(1);
     let key = match &record.notify_key {
         Some(key) => key.clone(),
         None => crate::text::op_key(&id, record.task, record.interval),

@@ -5,7 +5,6 @@ use std::sync::Arc;
 
 use xml::Element;
 
-use crate::constraints::Ticket;
 use crate::ids::{NodeIx, RscIx};
 use crate::model::{NodeKind, Role, Sched, Severity};
 use crate::options::NoQuorum;
@@ -61,7 +60,7 @@ impl Sched {
     fn unpack_ticket_states(&mut self, tickets: &Element) {
         for state in tickets.children_named("ticket_state") {
             let Some(id) = state.id() else { continue };
-            let ticket = self.tickets.entry(id.into()).or_insert_with(Ticket::default);
+            let ticket = self.tickets.entry(id.into()).or_default();
             for (name, value) in state.attrs() {
                 match name {
                     "id" => {}
@@ -325,7 +324,7 @@ impl Sched {
         }
         if let Some(value) = attr(self, "resource-discovery-enabled")
             && !is_true(Some(&value))
-            && !(self.is_remote_node(node) && !self.options.fencing)
+            && (!self.is_remote_node(node) || self.options.fencing)
         {
             self.nodes[node].probes_allowed = false;
         }
@@ -388,7 +387,8 @@ impl Sched {
             None => Vec::new(),
         };
         for n in std::iter::once(node).chain(hosts) {
-            self.nodes[n].priority += priority;
+            let sum = self.nodes[n].priority.saturating_add(priority);
+            self.nodes[n].priority = sum;
         }
     }
 }

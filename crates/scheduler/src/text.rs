@@ -83,9 +83,7 @@ pub fn ms_to_s(ms: u32) -> i64 {
 
 /// Dotted versions.
 pub fn compare_versions(a: &str, b: &str) -> Ordering {
-    let fields = |text: &str| -> Vec<i64> {
-        text.trim().split('.').map_while(|part| scan_int(part)).collect()
-    };
+    let fields = |text: &str| -> Vec<i64> { text.trim().split('.').map_while(scan_int).collect() };
     let (a, b) = (fields(a), fields(b));
     for i in 0..a.len().max(b.len()) {
         let order = a.get(i).unwrap_or(&0).cmp(b.get(i).unwrap_or(&0));

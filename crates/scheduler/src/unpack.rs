@@ -353,14 +353,19 @@ impl Sched {
 
     /// Can a node be fenced, should that become necessary? Source: `spec/scheduler-unpack.md` §4.
     pub(crate) fn can_fence(&self, node: Option<NodeIx>) -> bool {
+        self.can_fence_below(node, 0)
+    }
+
+    /// `depth` guards against containers that are said to run inside themselves.
+    fn can_fence_below(&self, node: Option<NodeIx>, depth: u32) -> bool {
         use crate::options::NoQuorum;
         if let Some(node) = node
             && let Some(launcher) = self.guest_launcher(node)
         {
-            return self.rscs[launcher]
-                .active
-                .iter()
-                .all(|host| self.nodes[*host].online || self.can_fence(Some(*host)));
+            return self.rscs[launcher].active.iter().all(|host| {
+                self.nodes[*host].online
+                    || (depth < 8 && self.can_fence_below(Some(*host), depth + 1))
+            });
         }
         if !self.options.fencing || !self.have_fencing {
             return false;

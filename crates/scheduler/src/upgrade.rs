@@ -336,10 +336,8 @@ fn resources_from_3(resources: &mut Element) {
             let templated = child.get("template").is_some_and(|t| old.iter().any(|o| o == t));
             let empty = matches!(child.name(), "group" | "clone" | "master")
                 && !child.children().any(|c| matches!(c.name(), "primitive" | "group"));
-            !old_agent(child)
-                && !templated
-                && !empty
-                && !(child.name() == "bundle" && child.child("rkt").is_some())
+            let rkt = child.name() == "bundle" && child.child("rkt").is_some();
+            !(old_agent(child) || templated || empty || rkt)
         });
     }
     prune(resources, &old_templates);

@@ -50,18 +50,18 @@ impl Sched {
         if self.rscs[rsc].removed {
             let uber = self.uber(rsc);
             if !self.is_anonymous_clone(uber) {
-                self.schedule_cleanup(rsc, node, false);
+                self.schedule_cleanup(rsc, node);
             }
             return;
         }
         if !self.rscs[rsc].active.contains(&node) {
             if self.agent_changed(rsc, node, history, false) {
-                self.schedule_cleanup(rsc, node, false);
+                self.schedule_cleanup(rsc, node);
             }
             return;
         }
         if self.agent_changed(rsc, node, history, true) {
-            self.schedule_cleanup(rsc, node, false);
+            self.schedule_cleanup(rsc, node);
         }
         let ops = sorted_ops(history);
         let (start, stop) = active_window(&ops);
@@ -155,7 +155,7 @@ impl Sched {
         match change {
             Change::Match => false,
             Change::Restart => {
-                self.force_restart(rsc, &task, interval, node);
+                self.force_restart(rsc, &task, interval);
                 true
             }
             Change::Unknown | Change::Mismatch => {
@@ -168,7 +168,7 @@ impl Sched {
                     self.schedule_reload(rsc, node);
                 } else {
                     self.trigger_unfencing_if_device(rsc, node);
-                    self.force_restart(rsc, &task, interval, node);
+                    self.force_restart(rsc, &task, interval);
                 }
                 true
             }
@@ -179,7 +179,7 @@ impl Sched {
         self.trigger_unfencing(Some(rsc), node, "Device parameters changed");
     }
 
-    fn force_restart(&mut self, rsc: RscIx, task: &str, interval: u32, _node: NodeIx) {
+    fn force_restart(&mut self, rsc: RscIx, task: &str, interval: u32) {
         let key = op_key(&self.rscs[rsc].id, task, interval);
         let action = self.action(Some(rsc), &key, task, None, false);
         self.set_reason(action, DEFINITION, true);
@@ -204,12 +204,12 @@ impl Sched {
         }
     }
 
-    fn schedule_cleanup(&mut self, rsc: RscIx, node: NodeIx, optional: bool) {
+    fn schedule_cleanup(&mut self, rsc: RscIx, node: NodeIx) {
         let n = &self.nodes[node];
         if self.rscs[rsc].failed || n.unclean || !n.online {
             return;
         }
-        self.task_action(rsc, "delete", Some(node), optional);
+        self.task_action(rsc, "delete", Some(node), false);
         self.order_tasks(rsc, "stop", rsc, "delete", rel::ORDERED);
         self.order_tasks(rsc, "delete", rsc, "start", rel::ORDERED);
     }

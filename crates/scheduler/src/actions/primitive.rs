@@ -86,9 +86,6 @@ impl Sched {
             if self.rscs[rsc].needs_unfencing {
                 let unfence = self.fence_op(node, Some("on"), true, None, false);
                 self.relate(stop, unfence, rel::TIF);
-                if self.nodes[node].attrs.get("#node-unfenced").is_none_or(|v| v == "0") {
-                    // Not unfenced yet: nothing more to say here.
-                }
             }
         }
     }

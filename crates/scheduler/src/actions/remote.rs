@@ -31,7 +31,7 @@ impl Sched {
             if c.next_role == Role::Stopped
                 && c.remote_reconnect_ms != 0
                 && n.remote_fenced
-                && !n.attrs.get("shutdown").is_some_and(|v| v != "0")
+                && n.attrs.get("shutdown").is_none_or(|v| v == "0")
             {
                 return Connection::Unknown;
             }

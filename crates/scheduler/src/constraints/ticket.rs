@@ -4,14 +4,14 @@
 use ecow::EcoString;
 use xml::Element;
 
-use super::{LossPolicy, Target, Ticket, TicketConstraint, constraint_role};
+use super::{LossPolicy, Target, TicketConstraint, constraint_role};
 use crate::ids::RscIx;
 use crate::model::{Role, Sched, Variant};
 
 impl Sched {
     pub(super) fn unpack_ticket(&mut self, xml: &Element) {
         let Some(ticket) = xml.get("ticket").map(EcoString::from) else { return };
-        self.tickets.entry(ticket.clone()).or_insert_with(Ticket::default);
+        self.tickets.entry(ticket.clone()).or_default();
         let loss = xml.get("loss-policy");
         if let Some(rsc) = xml.get("rsc") {
             let Some(role) = constraint_role(xml.get("rsc-role")) else { return };

@@ -2,18 +2,32 @@
 
 use crate::action::{flag, rel};
 use crate::ids::{ActIx, NodeIx, RscIx};
-use crate::model::{Role, Sched, Variant};
+use crate::model::{Role, Sched, Severity, Variant};
 use crate::orderings::flags::completed_task;
 use crate::text::{notify_key, op_key, parse_op_key};
 
 /// Which side of a relation was changed.
 pub(crate) const FIRST: u8 = 1;
+/// Longer chains of consequences than this are no sensible configuration's.
+const DEPTH_MAX: u32 = 50_000;
+
 /// See [`FIRST`].
 pub(crate) const THEN: u8 = 2;
 
 impl Sched {
     /// Updates an action from all that comes before it, and all that follows from that.
     pub(crate) fn update_action(&mut self, then: ActIx) {
+        if self.update_depth >= DEPTH_MAX {
+            let text = format!("Gave up on the consequences of {}", self.actions[then].key);
+            self.say(Severity::Error, "update_action", text);
+            return;
+        }
+        self.update_depth += 1;
+        self.update_action_here(then);
+        self.update_depth -= 1;
+    }
+
+    fn update_action_here(&mut self, then: ActIx) {
         let saved = self.actions[then].flags;
         let mut changed = 0;
         if self.actions[then].required_runnable_before > 0 {

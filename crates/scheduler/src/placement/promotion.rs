@@ -45,7 +45,7 @@ impl Sched {
             let mut is_default = true;
             for child in &r.children {
                 let (value, default) = self.promotion_score(*child, node);
-                sum += value;
+                sum = score::add(sum, value);
                 is_default &= default;
             }
             return (sum, is_default);

@@ -54,7 +54,7 @@ impl Sched {
         let demand = self.rscs[rsc].utilization.clone();
         for (name, value) in &demand {
             if let Some(capacity) = self.nodes[node].utilization.get_mut(name) {
-                *capacity += sign * value;
+                *capacity = capacity.saturating_add(value.saturating_mul(sign));
             }
         }
         if sign < 0 && self.show_utilization && !demand.is_empty() {
@@ -118,12 +118,12 @@ impl Sched {
             return None;
         }
         let mut set = Vec::new();
-        self.collect_mandatory(rsc, rsc, &mut set);
+        self.collect_mandatory(rsc, &mut set);
         if !set.contains(&rsc) {
             set.insert(0, rsc);
         }
         let mut together = Load::new();
-        self.sum_unassigned(rsc, &set, &mut together);
+        self.sum_unassigned(&set, &mut together);
         let alone = self.rscs[rsc].utilization.clone();
         let mut any_capable = false;
         let (mut most_capable, mut incapable) = (None, Vec::new());
@@ -159,7 +159,7 @@ impl Sched {
         })
     }
 
-    fn collect_mandatory(&self, rsc: RscIx, orig: RscIx, set: &mut Vec<RscIx>) {
+    fn collect_mandatory(&self, rsc: RscIx, set: &mut Vec<RscIx>) {
         if set.contains(&rsc) {
             return;
         }
@@ -170,7 +170,7 @@ impl Sched {
                 continue;
             }
             if self.colocation_affects(rsc, colocation.primary, ix, true) == Affects::Location {
-                self.collect_mandatory(colocation.primary, orig, set);
+                self.collect_mandatory(colocation.primary, set);
             }
         }
         for ix in self.with_this(rsc) {
@@ -185,12 +185,12 @@ impl Sched {
                 continue;
             }
             if self.colocation_affects(dependent, rsc, ix, true) == Affects::Location {
-                self.collect_mandatory(dependent, orig, set);
+                self.collect_mandatory(dependent, set);
             }
         }
     }
 
-    fn sum_unassigned(&self, _orig: RscIx, set: &[RscIx], total: &mut Load) {
+    fn sum_unassigned(&self, set: &[RscIx], total: &mut Load) {
         for rsc in set.iter().copied() {
             if !self.rscs[rsc].unassigned {
                 continue;
@@ -204,7 +204,8 @@ impl Sched {
         match r.variant {
             Variant::Primitive => {
                 for (name, value) in &r.utilization {
-                    *total.entry(name.clone()).or_insert(0) += value;
+                    let sum = total.entry(name.clone()).or_insert(0);
+                    *sum = sum.saturating_add(*value);
                 }
             }
             Variant::Group => {

@@ -85,7 +85,7 @@ pub(crate) fn add_failcount(
 ) -> Vec<(String, String)> {
     let name = format!("fail-count-{rsc}#{task}_{interval}");
     let old = get_attr(state, &name).and_then(crate::text::scan_int).unwrap_or(0);
-    let value = if infinite { "INFINITY".to_owned() } else { (old + 1).to_string() };
+    let value = if infinite { "INFINITY".to_owned() } else { old.saturating_add(1).to_string() };
     set_attr(state, &name, &value);
     let last = format!("last-failure-{rsc}#{task}_{interval}");
     set_attr(state, &last, &now.to_string());
