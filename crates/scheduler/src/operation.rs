@@ -11,7 +11,7 @@ use crate::digest::Change;
 use crate::failcount::target_rc;
 use crate::history::cmp_ops_on;
 use crate::ids::{Allowed, NodeIx, RscIx};
-use crate::model::{FailedOp, Role, Sched, Variant};
+use crate::model::{FailedOp, Role, Sched, Severity, Variant};
 use crate::score::INFINITY;
 use crate::text::{ms_to_s, parse_interval_ms_attr, scan_int};
 
@@ -170,10 +170,25 @@ impl Sched {
         self.unpack_failure(entry, wanted, role, last_failure, on_fail);
         let banned = self.ban_target(entry.rsc);
         match entry.status {
-            status::HARD => self.add_score(banned, entry.node, -INFINITY),
+            status::HARD => {
+                let text = self.prevention(entry, banned);
+                self.say(Severity::Error, "unpack_rsc_op", text);
+                self.add_score(banned, entry.node, -INFINITY);
+            }
             status::FATAL => self.ban_everywhere(banned),
             _ => {}
         }
+    }
+
+    /// What is said when a failure rules a node out.
+    fn prevention(&self, entry: &Entry, banned: RscIx) -> String {
+        let reason = entry.xml.get("exit-reason").filter(|reason| !reason.is_empty());
+        let code = i32::try_from(entry.rc).ok().and_then(base::CrmExit::from_code);
+        let reason = reason.or(code.map(base::CrmExit::description)).unwrap_or("unknown");
+        format!(
+            "Preventing {} from restarting on {} because of hard failure ({reason}) | {}",
+            self.rscs[banned].id, self.nodes[entry.node].name, entry.id
+        )
     }
 
     /// Bans of a non-unique instance hit the whole clone.

@@ -205,7 +205,7 @@ impl View {
                 && !self
                     .sched
                     .find_resource(&failed.rsc)
-                    .is_some_and(|rsc| self.wants_resource(show, rsc))
+                    .is_some_and(|rsc| self.names_resource(show, rsc))
             {
                 continue;
             }
@@ -237,7 +237,7 @@ impl View {
     /// The attributes of a node that people care for, with the value a ping resource expects.
     pub fn attributes(&self, node: NodeIx) -> Vec<(String, String, Option<i64>)> {
         let hidden = |name: &str| {
-            ["shutdown", "terminate", "standby", "probe_complete", "maintenance"].contains(&name)
+            ["shutdown", "terminate", "standby", "probe_complete"].contains(&name)
                 || ["fail-count", "last-failure", "#", "master-", "promotion-"]
                     .iter()
                     .any(|p| name.starts_with(p))
