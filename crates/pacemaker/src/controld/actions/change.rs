@@ -115,13 +115,12 @@ impl Controller {
             }
             due
         }
-        if due(&mut self.timers.wait, now) {
-            if self.flags.started
-                && !self.flags.shutdown
-                && !self.connected.contains(&Service::Fencer)
-            {
-                self.output(Output::Connect(Service::Fencer));
-            }
+        if due(&mut self.timers.wait, now)
+            && self.flags.started
+            && !self.flags.shutdown
+            && !self.connected.contains(&Service::Fencer)
+        {
+            self.output(Output::Connect(Service::Fencer));
         }
         if due(&mut self.timers.dc, now) {
             self.note(Priority::Info, "Election trigger: no DC answered");
