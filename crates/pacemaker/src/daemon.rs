@@ -9,7 +9,7 @@ use base::CrmExit;
 /// The release whose interfaces we speak; tools and shells compare it.
 pub const VERSION: &str = "2.1.5";
 /// Its build, as `crm` prints it.
-pub const BUILD: &str = "a3f44794f94";
+pub const BUILD: &str = "quorate";
 /// The feature set of that release.
 pub const FEATURE_SET: &str = "3.16.1";
 
