@@ -34,6 +34,7 @@ install: all install-files
 install-files:
 	@sh packaging/install $(OUT)/quorate '$(DESTDIR)' '$(PREFIX)'
 
+test: export FULL := $(FULL)
 test:
 	@bash .ci/steps
 

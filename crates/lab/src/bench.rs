@@ -33,6 +33,7 @@ struct Figures(BTreeMap<String, Figure>);
 
 impl Figures {
     fn add(&mut self, name: &str, unit: &'static str, side: Side, value: f64) {
+        eprintln!("  {side:?}: {name}: {value:.2} {unit}");
         let figure = self.0.entry(name.to_owned()).or_default();
         figure.unit = unit;
         match side {
@@ -182,7 +183,9 @@ fn flood(
     let load = |more: &[&str]| -> io::Result<Vec<String>> {
         let mut children = Vec::new();
         for n in 1..=nodes {
-            let mut words = vec!["quorate", "cpg-load", "-n", &nodes_text, "-s", &size_text];
+            // A member that never joins must not hold up the run.
+            let mut words =
+                vec!["timeout", "20", "quorate", "cpg-load", "-n", &nodes_text, "-s", &size_text];
             words.extend(more);
             let mut command = lab.command(n, &words)?;
             command.stdin(std::process::Stdio::null()).stdout(std::process::Stdio::piped());
