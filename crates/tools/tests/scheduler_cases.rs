@@ -7,7 +7,6 @@
 //! The cases are not part of this repository. They are looked for in `$QUORATE_SHARED/cases`, else
 //! in `../shared/cases` beside the workspace.
 #![allow(clippy::unwrap_used, reason = "a test that cannot read its cases must stop")]
-#![allow(clippy::unwrap_used)] // a test: whatever is missing here must fail it
 
 use std::collections::BTreeSet;
 use std::fs;
