@@ -72,9 +72,11 @@ fn show(value: Option<f64>) -> String {
     }
 }
 
-/// Runs all measurements `rounds` times (first word of `args`, default 3) on both sides.
+/// Runs all measurements `rounds` times (first word of `args`, default 3) on both sides; with the
+/// word `cluster` behind it only those of the whole stack.
 pub fn run(tree: &Path, args: &[String]) -> io::Result<bool> {
     let rounds: usize = args.first().and_then(|word| word.parse().ok()).unwrap_or(3);
+    let only_cluster = args.iter().any(|word| word == "cluster");
     let has_debian =
         Path::new("/usr/sbin/corosync").exists() && Path::new("/usr/sbin/pacemakerd").exists();
     if !has_debian {
@@ -90,7 +92,7 @@ pub fn run(tree: &Path, args: &[String]) -> io::Result<bool> {
                 continue;
             }
             eprintln!("round {round} of {rounds}: {side:?}");
-            let result = one_round(&mut lab, side, tree, &bare, &mut figures);
+            let result = one_round(&mut lab, side, tree, &bare, &mut figures, only_cluster);
             if let Err(error) = result {
                 eprintln!("  given up: {error}");
             }
@@ -120,6 +122,7 @@ fn one_round(
     tree: &Path,
     bare: &Path,
     figures: &mut Figures,
+    only_cluster: bool,
 ) -> io::Result<()> {
     let tree = match side {
         Side::Ours => tree,
@@ -130,7 +133,7 @@ fn one_round(
     };
 
     // The engine alone: messages on rings of 1, 2 and 3.
-    for nodes in 1..=3usize {
+    for nodes in 1..=if only_cluster { 0 } else { 3usize } {
         for n in 1..=3 {
             lab.reset(n, &engine_conf(nodes))?;
             lab.set_tree(n, tree, side == Side::Ours);
@@ -247,6 +250,11 @@ fn whole_cluster(lab: &mut Lab, side: Side, tree: &Path, figures: &mut Figures) 
                 said.text.contains("Online: [ pacemaker01 pacemaker02 pacemaker03 ]")
             })
     });
+    if idle.is_none() {
+        let said =
+            lab.sh(1, "crm_mon -1; crmadmin -D; tail -n 20 /var/log/pacemaker/pacemaker.log")?;
+        eprintln!("{}", said.text);
+    }
     settled("an idle DC", idle)?;
     figures.add(
         "02 start of all daemons to an idle DC, 3 nodes",
@@ -272,7 +280,7 @@ fn whole_cluster(lab: &mut Lab, side: Side, tree: &Path, figures: &mut Figures) 
     // At rest: memory and processor time of everything the stack runs on one host.
     let memory = lab.sh(1, MEMORY)?;
     for line in memory.text.lines() {
-        if let Some((name, kib)) = line.split_once(' ')
+        if let Some((name, kib)) = line.rsplit_once(' ')
             && let Ok(kib) = kib.trim().parse::<f64>()
         {
             figures.add(&format!("03 memory (PSS), {name}"), "MB", side, kib / 1000.0);

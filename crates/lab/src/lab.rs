@@ -342,7 +342,24 @@ fn furnish(plan: &Plan, n: usize, conf: &str) -> io::Result<()> {
     fs::write(etc.join("corosync/corosync.conf"), conf)?;
     // The machine may have had the original packages configured; the hosts start plain.
     fs::write(etc.join("default/pacemaker"), "")?;
-    accounts(&etc)
+    accounts(&etc)?;
+    // As the packages make them: the daemons that are not root write there.
+    if let Some((uid, gid)) = cluster_account(&etc) {
+        for dir in ["lib/pacemaker", "log/pacemaker"] {
+            std::os::unix::fs::chown(var.join(dir), Some(uid), Some(gid))?;
+            fs::set_permissions(var.join(dir), fs::Permissions::from_mode(0o770))?;
+        }
+    }
+    Ok(())
+}
+
+/// User and group id of `hacluster`, from the host's own file or the machine's.
+fn cluster_account(etc: &Path) -> Option<(u32, u32)> {
+    let own = fs::read_to_string(etc.join("passwd"));
+    let text = own.or_else(|_| fs::read_to_string("/etc/passwd")).ok()?;
+    let line = text.lines().find(|line| line.starts_with("hacluster:"))?;
+    let mut fields = line.split(':').skip(2);
+    Some((fields.next()?.parse().ok()?, fields.next()?.parse().ok()?))
 }
 
 /// The cluster's user and group, where the machine has none. Without root there is but one user.
