@@ -244,7 +244,7 @@ fn whole_cluster(lab: &mut Lab, side: Side, tree: &Path, figures: &mut Figures) 
         lab.start_cluster(n)?;
     }
     let idle = wait_until(Duration::from_secs(120), || {
-        lab.sh(1, "crmadmin -S $(crmadmin -D 2>/dev/null | sed 's/.*: //')")
+        lab.sh(1, "timeout 2 crmadmin -S $(timeout 2 crmadmin -D 2>/dev/null | sed 's/.*: //')")
             .is_ok_and(|said| said.text.contains("S_IDLE"))
             && lab.sh(1, "crm_mon -1").is_ok_and(|said| {
                 said.text.contains("Online: [ pacemaker01 pacemaker02 pacemaker03 ]")

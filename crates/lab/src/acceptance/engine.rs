@@ -26,7 +26,7 @@ pub(super) fn run(walk: &mut Walk) -> io::Result<()> {
         walk.step(
             &format!("{name}: all three are members"),
             1,
-            "corosync-cmapctl | grep -c 'members.*status (str) = joined'",
+            "corosync-cmapctl | grep -c '^runtime.members.*status (str) = joined'",
         )
         .has(&["3"])
         .within(20)
