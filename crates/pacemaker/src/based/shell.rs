@@ -293,10 +293,9 @@ impl Shell {
             None => To::All,
             Some(name) => match group.peers().by_name(name) {
                 Some(peer) => To::Node { id: peer.id, name: name.to_owned() },
-                None => {
-                    base::warning!("Cannot send to unknown node {name}");
-                    return;
-                }
+                // Its id is not known before its daemon has spoken: id 0 on the wire leaves it to
+                // the name, which every receiver compares with its own.
+                None => To::Node { id: base::NodeId(0), name: name.to_owned() },
             },
         };
         group.send(&to, Kind::Cib, xml);

@@ -68,7 +68,7 @@ pub enum To {
     All,
     /// One node; the others drop it.
     Node {
-        /// Its id.
+        /// Its id; 0 while only its name is known.
         id: NodeId,
         /// Its name.
         name: String,
@@ -265,6 +265,15 @@ mod tests {
         assert_eq!((got.sender_name.as_str(), &got.xml), ("node1", &sample()));
         assert_eq!(decode(&bytes, PEER, NodeId(3), "node2"), Err(Drop::NotForUs));
         assert_eq!(decode(&bytes, PEER, US, "other"), Err(Drop::NotForUs));
+    }
+
+    /// At start a daemon may have to address a peer of which it has heard nothing but the name.
+    #[test]
+    fn a_name_alone_finds_its_node() {
+        let to = To::Node { id: NodeId(0), name: "node2".into() };
+        let bytes = encode(1, 9, "node1", Kind::Cib, &to, &sample());
+        assert_eq!(decode(&bytes, PEER, US, "node2").unwrap().xml, sample());
+        assert_eq!(decode(&bytes, PEER, NodeId(3), "node3"), Err(Drop::NotForUs));
     }
 
     #[test]
