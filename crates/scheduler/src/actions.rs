@@ -13,6 +13,7 @@ mod remote;
 
 use crate::ids::RscIx;
 use crate::model::{Sched, Variant};
+use crate::trace::Origin;
 
 impl Sched {
     /// Creates the actions of a resource as its variant demands.
@@ -29,7 +30,7 @@ impl Sched {
     pub(crate) fn create_all_actions(&mut self) {
         self.check_deferred_params();
         if self.options.startup_probes {
-            self.schedule_probes();
+            self.because(|| Origin::Probe, Sched::schedule_probes);
         }
         self.clear_failcounts_of_removed();
         for rsc in self.top.clone() {

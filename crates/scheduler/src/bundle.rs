@@ -12,6 +12,7 @@ use crate::ids::{Allowed, NodeIx, ProbeMode, RscIx};
 use crate::model::{NodeKind, Replica, Sched, Severity};
 use crate::score::INFINITY;
 use crate::text::{parse_bool, scan_int};
+use crate::trace::Source;
 use crate::unpack::connection_xml;
 
 struct Mount {
@@ -360,6 +361,7 @@ impl Sched {
                 // Nodes that only the bundle knows have no entries elsewhere.
                 if let Some(entry) = self.rscs[r].allowed.get_mut(node) {
                     *entry = Allowed { score: -INFINITY, probe_mode: ProbeMode::Never, count: 0 };
+                    self.note(r, |_| Source::Container);
                 }
             }
         }
@@ -369,7 +371,9 @@ impl Sched {
         self.rscs[child].allowed.insert(node, own);
         if let Some(inner) = self.rscs[child].parent {
             self.rscs[inner].allowed.insert(node, Allowed { score: -INFINITY, ..own });
+            self.note(inner, |_| Source::Container);
         }
+        self.note(child, |_| Source::Container);
         let Some(remote) = self.unpack_resource(&Arc::new(xml), Some(bundle), None) else { return };
         let remotes: Vec<NodeIx> =
             self.node_order.iter().copied().filter(|n| self.is_remote_kind(*n)).collect();
@@ -378,6 +382,7 @@ impl Sched {
                 entry.score = -INFINITY;
             }
         }
+        self.note(remote, |_| Source::NotOnRemote);
         self.nodes[node].connection = Some(remote);
         self.rscs[remote].launcher = Some(replica.container);
         self.rscs[replica.container].launched.push(remote);

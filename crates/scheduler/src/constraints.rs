@@ -12,6 +12,7 @@ use xml::Element;
 
 use crate::ids::{NodeIx, ProbeMode, RscIx};
 use crate::model::{Attrs, Role, Sched};
+use crate::trace::Origin;
 
 /// Where a resource should (not) run.
 #[derive(Clone, Debug)]
@@ -107,7 +108,10 @@ impl Sched {
             match xml.name() {
                 "rsc_location" => self.unpack_location(xml),
                 "rsc_colocation" => self.unpack_colocation(xml),
-                "rsc_order" => self.unpack_order(xml),
+                "rsc_order" => {
+                    let origin = || Origin::Constraint(xml.id().unwrap_or("").into());
+                    self.because(origin, |sched| sched.unpack_order(xml));
+                }
                 "rsc_ticket" => self.unpack_ticket(xml),
                 _ => {}
             }

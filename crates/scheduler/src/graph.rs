@@ -9,6 +9,7 @@ use xml::Element;
 use crate::action::{flag, rel};
 use crate::ids::{ActIx, RscIx};
 use crate::model::{Sched, Variant};
+use crate::trace::Origin;
 
 /// A graph being built.
 struct Builder {
@@ -67,7 +68,7 @@ impl Sched {
                     let own = &mut self.actions[ix].flags;
                     *own = (*own & !flag::OPTIONAL) | (seen & flag::OPTIONAL & *own);
                 }
-                self.create_notifications(rsc);
+                self.because(|| Origin::Notify(rsc), |sched| sched.create_notifications(rsc));
                 for child in self.rscs[rsc].children.clone() {
                     self.add_resource(child, builder);
                 }

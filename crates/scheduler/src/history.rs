@@ -12,6 +12,7 @@ use crate::ids::{NodeIx, RscIx};
 use crate::model::{MultipleActive, NodeKind, Role, Sched, Variant};
 use crate::score::INFINITY;
 use crate::text::{base_id, is_true, parse_interval_ms_attr, scan_int};
+use crate::trace::Source;
 
 /// Order of two history entries of one resource on one node: the older one first.
 pub(crate) fn cmp_ops(a: &Element, b: &Element) -> Ordering {
@@ -311,7 +312,7 @@ impl Sched {
             self.rscs[rsc].removed_launched = true;
         }
         if self.options.stop_removed {
-            self.ban_everywhere(rsc);
+            self.ban_everywhere(rsc, &Source::Removed);
         } else {
             self.rscs[rsc].managed = false;
         }
@@ -419,7 +420,7 @@ impl Sched {
                 self.rscs[rsc].managed = false;
                 self.rscs[rsc].blocked = true;
             }
-            OnFail::Ban => self.add_score(rsc, node, -INFINITY),
+            OnFail::Ban => self.add_score(rsc, node, -INFINITY, &Source::OnFail),
             OnFail::Stop => self.rscs[rsc].next_role = Role::Stopped,
             OnFail::Restart => {
                 if known_active {
@@ -490,7 +491,7 @@ impl Sched {
             }
         }
         if !self.rscs[rsc].managed {
-            self.add_score(rsc, node, INFINITY);
+            self.add_score(rsc, node, INFINITY, &Source::Unmanaged);
             let mut at = self.rscs[rsc].parent;
             while let Some(parent) = at {
                 self.rscs[parent].active.push(node);
@@ -519,6 +520,7 @@ impl Sched {
                     let entry = crate::ids::Allowed { score: -INFINITY, ..self.nodes[node].base };
                     self.rscs[rsc].allowed.insert(node, entry);
                 }
+                self.note(rsc, |_| Source::MultiplyActive);
             }
             MultipleActive::Block => {
                 self.rscs[rsc].managed = false;

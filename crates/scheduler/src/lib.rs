@@ -27,6 +27,7 @@ pub mod rules;
 pub mod score;
 pub mod simulate;
 pub mod text;
+pub mod trace;
 pub mod upgrade;
 
 mod actions;
@@ -45,6 +46,7 @@ mod unpack;
 
 use std::sync::Arc;
 
+use trace::Origin;
 use xml::Element;
 
 pub use model::Sched;
@@ -63,6 +65,8 @@ pub struct Input {
     pub show_scores: bool,
     /// Collect utilization lines.
     pub show_utilization: bool,
+    /// Record why (see [`trace`]).
+    pub trace: bool,
 }
 
 /// The highest feature set whose inputs are understood.
@@ -81,6 +85,7 @@ pub fn status(cib: &Arc<Element>, input: Input) -> Sched {
         sanitized: input.sanitized,
         show_scores: input.show_scores,
         show_utilization: input.show_utilization,
+        trace: input.trace.then(Box::default),
         ..Sched::default()
     };
     let feature_set = cib.get("crm_feature_set").unwrap_or("");
@@ -107,15 +112,15 @@ impl Sched {
         for rsc in self.top.clone() {
             self.internal_constraints(rsc);
         }
-        self.handle_config_changes();
+        self.because(|| Origin::Config, Sched::handle_config_changes);
         self.assign_resources();
     }
 
     /// Everything behind placement: stages I to N.
     pub(crate) fn plan(&mut self, transition_id: u32, compat_2_1: bool) -> Element {
         self.create_all_actions();
-        self.order_remote_connections();
-        self.schedule_fencing_and_shutdowns();
+        self.because(|| Origin::Remote, Sched::order_remote_connections);
+        self.because(|| Origin::Fencing, Sched::schedule_fencing_and_shutdowns);
         self.apply_orderings();
         self.summary = self.transition_summary(1);
         self.create_graph(transition_id, compat_2_1)

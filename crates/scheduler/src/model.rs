@@ -403,6 +403,8 @@ pub struct Sched {
     pub history_index: HashMap<(EcoString, EcoString), Vec<Arc<Element>>>,
     pub rsc_defaults: Option<Arc<Element>>,
     pub op_defaults: Option<Arc<Element>>,
+    /// Notes of why, if wanted.
+    pub trace: Option<Box<crate::trace::Trace>>,
 }
 
 impl Sched {

@@ -345,6 +345,7 @@ impl Sched {
         let side = |action| Relation { action, flags, graphed: false };
         self.actions[first].after.push(side(then));
         self.actions[then].before.push(side(first));
+        self.note_relation(first, then);
         true
     }
 

@@ -14,6 +14,7 @@ use crate::ids::{Allowed, NodeIx, RscIx};
 use crate::model::{FailedOp, Role, Sched, Severity, Variant};
 use crate::score::INFINITY;
 use crate::text::{ms_to_s, parse_interval_ms_attr, scan_int};
+use crate::trace::Source;
 
 /// Values of `op-status`.
 pub(crate) mod status {
@@ -49,6 +50,9 @@ struct Entry {
 impl Entry {
     fn is_probe(&self) -> bool {
         self.task == "monitor" && self.interval == 0
+    }
+    fn source(&self) -> Source {
+        Source::Failure { op: self.id.clone(), rc: self.rc }
     }
     fn key(&self) -> EcoString {
         self.xml.get("operation_key").or_else(|| self.xml.id()).unwrap_or("").into()
@@ -112,7 +116,7 @@ impl Sched {
             self.update_state(&entry, entry.expected, last_failure, on_fail);
             self.record_failure(&entry, original_rc);
             let banned = self.ban_target(rsc);
-            self.add_score(banned, node, -INFINITY);
+            self.add_score(banned, node, -INFINITY, &entry.source());
             return;
         }
         match entry.status {
@@ -124,7 +128,7 @@ impl Sched {
                     wanted = OnFail::Ban;
                 }
                 let banned = self.ban_target(rsc);
-                self.add_score(banned, node, -INFINITY);
+                self.add_score(banned, node, -INFINITY, &entry.source());
                 self.unpack_failure(&entry, wanted, role, last_failure, on_fail);
             }
             status::NOT_CONNECTED
@@ -173,9 +177,9 @@ impl Sched {
             status::HARD => {
                 let text = self.prevention(entry, banned);
                 self.say(Severity::Error, "unpack_rsc_op", text);
-                self.add_score(banned, entry.node, -INFINITY);
+                self.add_score(banned, entry.node, -INFINITY, &entry.source());
             }
-            status::FATAL => self.ban_everywhere(banned),
+            status::FATAL => self.ban_everywhere(banned, &entry.source()),
             _ => {}
         }
     }
@@ -541,7 +545,7 @@ impl Sched {
         }
         *on_fail = (*on_fail).max(wanted);
         match entry.task.as_str() {
-            "stop" => self.add_score(rsc, entry.node, -INFINITY),
+            "stop" => self.add_score(rsc, entry.node, -INFINITY, &entry.source()),
             "migrate_to" => self.migrate_to_failed(entry),
             "migrate_from" => self.migrate_from_failed(entry),
             "promote" => self.rscs[rsc].orig_role = Role::Promoted,
@@ -573,6 +577,7 @@ impl Sched {
                 let entry = Allowed { score: -INFINITY, ..self.nodes[node].base };
                 self.rscs[banned].allowed.insert(node, entry);
             }
+            self.note(banned, |_| entry.source());
         }
     }
 

@@ -12,6 +12,7 @@ use crate::action::{End, flag, rel};
 use crate::ids::{ActIx, RscIx};
 use crate::model::{Role, Sched};
 use crate::text::{op_key, parse_op_key};
+use crate::trace::Origin;
 
 /// Loops that take longer to find are taken for none.
 const LOOP_STEPS_MAX: u32 = 5_000_000;
@@ -20,14 +21,16 @@ impl Sched {
     /// Stage L of the pipeline (`spec/scheduler.md` §3).
     pub(crate) fn apply_orderings(&mut self) {
         let orderings = std::mem::take(&mut self.orderings);
-        for ordering in &orderings {
+        for (at, ordering) in orderings.iter().enumerate() {
+            self.note_applying(Some(at));
             self.apply_ordering(&ordering.first, &ordering.then, ordering.flags);
         }
+        self.note_applying(None);
         let all: Vec<ActIx> = self.actions.ids().rev().collect();
         for ix in &all {
             self.block_colocation_dependents(*ix);
         }
-        self.order_probes(&orderings);
+        self.because(|| Origin::Probe, |sched| sched.order_probes(&orderings));
         self.orderings = orderings;
         for ix in &all {
             self.update_action(*ix);

@@ -18,6 +18,7 @@ use crate::ids::{NodeIx, NodeTable, RscIx};
 use crate::model::{Placed, Role, Sched, Variant};
 use crate::options::Placement;
 use crate::score::{self, INFINITY};
+use crate::trace::Source;
 
 /// A stable merge sort that, unlike the standard library's, bears with an order that is not total.
 pub(crate) fn stable_sort<T: Copy>(items: &mut Vec<T>, cmp: &mut dyn FnMut(T, T) -> Ordering) {
@@ -76,7 +77,7 @@ impl Sched {
             return;
         }
         let stickiness = r.stickiness;
-        self.add_score(rsc, node, stickiness);
+        self.add_score(rsc, node, stickiness, &Source::Stickiness);
     }
 
     /// Has the resource failed too often there? The second value is what that bans.
@@ -98,8 +99,17 @@ impl Sched {
             return;
         }
         if let Some(banned) = self.threshold_reached(rsc, node) {
-            self.add_score(banned, node, -INFINITY);
+            let source = self.threshold_source(rsc, node);
+            self.add_score(banned, node, -INFINITY, &source);
         }
+    }
+
+    fn threshold_source(&mut self, rsc: RscIx, node: NodeIx) -> Source {
+        if self.trace.is_none() {
+            return Source::Unknown;
+        }
+        let (count, _) = self.failcount(rsc, node, true);
+        Source::Threshold { failed: rsc, count, limit: self.rscs[rsc].ban_after_failures }
     }
 
     fn apply_exclusive_probes(&mut self, rsc: RscIx, node: NodeIx) {
@@ -114,6 +124,7 @@ impl Sched {
             && entry.probe_mode != crate::ids::ProbeMode::Exclusive
         {
             entry.score = -INFINITY;
+            self.note(rsc, |_| Source::Discovery);
         }
     }
 
@@ -162,7 +173,7 @@ impl Sched {
         }
         for node in self.in_order(&self.rscs[rsc].allowed) {
             if node != locked {
-                self.add_score(rsc, node, -INFINITY);
+                self.add_score(rsc, node, -INFINITY, &Source::ShutdownLock(locked));
             }
         }
     }
@@ -326,6 +337,7 @@ impl Sched {
                 }
             }
         }
+        self.note_placed(rsc, node);
         let before = self.rscs[rsc].assigned.map(|placed| placed.node);
         let changed = before != node;
         self.unassign(rsc);

@@ -73,7 +73,7 @@ impl Sched {
             Vec::new()
         };
         for node in nodes {
-            self.add_score_unless(ix, node, 0, true);
+            self.add_score_unless(ix, node, 0, true, &crate::trace::Source::Base);
         }
         let mut found = Attrs::new();
         unpack_blocks(&xml, "utilization", None, &self.rule_input(), false, &mut found);

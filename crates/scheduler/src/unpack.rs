@@ -11,6 +11,7 @@ use crate::model::{Node, NodeKind, Sched, Severity, Variant};
 use crate::rules::unpack_blocks;
 use crate::score::{self, INFINITY};
 use crate::text;
+use crate::trace::Source;
 
 impl Sched {
     /// Reads everything below `configuration` that describes nodes and resources.
@@ -315,13 +316,20 @@ impl Sched {
     }
 
     /// Adds to a resource's score on a node, and to those of all below it.
-    pub(crate) fn add_score(&mut self, rsc: RscIx, node: NodeIx, score: i32) {
-        self.add_score_unless(rsc, node, score, false);
+    pub(crate) fn add_score(&mut self, rsc: RscIx, node: NodeIx, score: i32, source: &Source) {
+        self.add_score_unless(rsc, node, score, false, source);
     }
 
     /// [`add_score`](Self::add_score); the default of symmetric clusters spares resources and
     /// nodes with special probing.
-    pub(crate) fn add_score_unless(&mut self, rsc: RscIx, node: NodeIx, score: i32, default: bool) {
+    pub(crate) fn add_score_unless(
+        &mut self,
+        rsc: RscIx,
+        node: NodeIx,
+        score: i32,
+        default: bool,
+        source: &Source,
+    ) {
         for r in self.tree(rsc) {
             let special = self.rscs[r].exclusive_probes
                 || self.nodes[node].base.probe_mode == ProbeMode::Never;
@@ -336,19 +344,20 @@ impl Sched {
             if let Some(entry) = table.get_mut(node) {
                 entry.score = score::add(entry.score, score);
             }
+            self.note_added(r, node, score, |_| source.clone());
         }
     }
 
     /// Adds to a resource's score on all nodes.
-    pub(crate) fn add_score_everywhere(&mut self, rsc: RscIx, score: i32) {
+    pub(crate) fn add_score_everywhere(&mut self, rsc: RscIx, score: i32, source: &Source) {
         for node in self.node_order.clone() {
-            self.add_score(rsc, node, score);
+            self.add_score(rsc, node, score, source);
         }
     }
 
     /// Bans a resource (and all below it) from every node it is allowed on.
-    pub(crate) fn ban_everywhere(&mut self, rsc: RscIx) {
-        self.add_score_everywhere(rsc, -INFINITY);
+    pub(crate) fn ban_everywhere(&mut self, rsc: RscIx, source: &Source) {
+        self.add_score_everywhere(rsc, -INFINITY, source);
     }
 
     /// Can a node be fenced, should that become necessary? Source: `spec/scheduler-unpack.md` §4.

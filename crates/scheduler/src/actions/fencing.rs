@@ -6,6 +6,7 @@ use crate::action::{End, Needs, flag, rel};
 use crate::ids::{ActIx, NodeIx, RscIx};
 use crate::model::{Sched, Variant};
 use crate::text::op_key;
+use crate::trace::Origin;
 
 impl Sched {
     pub(crate) fn schedule_fencing_and_shutdowns(&mut self) {
@@ -36,7 +37,7 @@ impl Sched {
                 && self.nodes[node].shutdown
                 && !self.is_remote_kind(node)
             {
-                let shutdown = self.shutdown_op(node);
+                let shutdown = self.because(|| Origin::Shutdown, |sched| sched.shutdown_op(node));
                 if self.nodes[node].is_dc {
                     dc_action = Some(shutdown);
                 } else {

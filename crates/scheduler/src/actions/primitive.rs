@@ -3,6 +3,7 @@
 use crate::action::{flag, rel};
 use crate::ids::{NodeIx, RscIx};
 use crate::model::{MultipleActive, Role, Sched};
+use crate::trace::{Origin, Restart};
 
 /// The role on the way from one to another.
 fn next_step(from: Role, to: Role) -> Role {
@@ -151,6 +152,7 @@ impl Sched {
             moving = true;
             need_stop = true;
             migrate = self.can_migrate(rsc, current);
+            self.note_restart(rsc, if migrate { Restart::Migrate } else { Restart::Move });
         }
         let r = &self.rscs[rsc];
         if r.partial_source.is_some()
@@ -164,6 +166,7 @@ impl Sched {
         } else if r.partial_source.is_some() || r.partial_target.is_some() {
             need_stop = true;
             migrate = false;
+            self.note_restart(rsc, Restart::PartialMigration);
             let r = &mut self.rscs[rsc];
             r.partial_source = None;
             r.partial_target = None;
@@ -181,6 +184,9 @@ impl Sched {
                 }
             }
             self.rscs[rsc].stop_unexpected = unexpected;
+            if multiply_active && need_stop {
+                self.note_restart(rsc, Restart::MultiplyActive);
+            }
         }
         if self.rscs[rsc].start_pending {
             let start = self.task_action(rsc, "start", assigned, true);
@@ -192,22 +198,28 @@ impl Sched {
         } else if r.failed {
             if r.stop_if_failed {
                 need_stop = true;
+                self.note_restart(rsc, Restart::Failed);
             } else if r.next_role == Role::Promoted {
                 need_promote = true;
             }
         } else if r.blocked {
             need_stop = true;
+            self.note_restart(rsc, Restart::Blocked);
         } else if r.orig_role > Role::Started && current.is_some() && assigned.is_some() {
             let start = self.task_action(rsc, "start", assigned, true);
             if self.actions[start].not(flag::OPTIONAL) {
                 need_stop = true;
+                self.note_restart(rsc, Restart::StartAgain);
             }
         }
         self.restart_steps(rsc, current, assigned, need_stop, need_promote);
         self.role_steps(rsc, assigned);
-        self.create_recurring(rsc);
+        self.because(|| Origin::Recurring, |sched| sched.create_recurring(rsc));
         if migrate && let (Some(current), Some(assigned)) = (current, assigned) {
-            self.create_migration(rsc, current, assigned);
+            self.because(
+                || Origin::Migration,
+                |sched| sched.create_migration(rsc, current, assigned),
+            );
         }
     }
 

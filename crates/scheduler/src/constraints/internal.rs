@@ -8,15 +8,16 @@ use crate::model::{Role, Sched, Variant};
 use crate::options::Placement;
 use crate::score::INFINITY;
 use crate::text::op_key;
+use crate::trace::{Origin, Source};
 
 impl Sched {
     /// Everything a resource implies, depth first.
     pub(crate) fn internal_constraints(&mut self, rsc: RscIx) {
         match self.rscs[rsc].variant {
-            Variant::Primitive => self.primitive_internal(rsc),
-            Variant::Group => self.group_internal(rsc),
-            Variant::Clone => self.clone_internal(rsc),
-            Variant::Bundle => self.bundle_internal(rsc),
+            Variant::Primitive => self.because(|| Origin::Own(rsc), |s| s.primitive_internal(rsc)),
+            Variant::Group => self.because(|| Origin::Group(rsc), |s| s.group_internal(rsc)),
+            Variant::Clone => self.because(|| Origin::Clone(rsc), |s| s.clone_internal(rsc)),
+            Variant::Bundle => self.because(|| Origin::Bundle(rsc), |s| s.bundle_internal(rsc)),
         }
     }
 
@@ -59,6 +60,7 @@ impl Sched {
                     entry.score = -INFINITY;
                 }
             }
+            self.note(rsc, |_| Source::NotOnRemote);
         }
     }
 
@@ -114,6 +116,7 @@ impl Sched {
                         entry.score = -INFINITY;
                     }
                 }
+                self.note(launcher, |_| Source::Container);
             }
             self.order_tasks(launcher, "monitor", rsc, "stop", rel::ORDERED);
         }
@@ -132,6 +135,7 @@ impl Sched {
                     entry.score = -INFINITY;
                 }
             }
+            self.note(rsc, |_| Source::Container);
             return;
         }
         self.order_tasks(launcher, "start", rsc, "start", rel::FIT | rel::UFB);

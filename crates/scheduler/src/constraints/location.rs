@@ -9,6 +9,7 @@ use crate::ids::{Allowed, LocIx, NodeIx, ProbeMode, RscIx};
 use crate::model::{Role, Sched, Severity, Variant};
 use crate::rules::{RuleInput, expand_submatches, passes};
 use crate::score;
+use crate::trace::Source;
 
 impl Sched {
     /// Scores from node health, before all constraints.
@@ -274,6 +275,7 @@ impl Sched {
             if exclusive {
                 self.rscs[rsc].exclusive_probes = true;
             }
+            self.note_added(rsc, node, score, |_| Source::Location(location));
         }
     }
 }

@@ -72,6 +72,7 @@ impl Sched {
         let first = End { rsc: first_rsc, ..first };
         let then = End { rsc: then_rsc, ..then };
         self.orderings.push(Ordering { flags, first: first.clone(), then: then.clone() });
+        self.note_ordering();
         if let (Some(a), Some(b)) = (first_rsc, then_rsc)
             && a != b
             && !self.is_ancestor(a, b)

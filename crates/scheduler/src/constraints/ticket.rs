@@ -7,6 +7,7 @@ use xml::Element;
 use super::{LossPolicy, Target, TicketConstraint, constraint_role};
 use crate::ids::RscIx;
 use crate::model::{Role, Sched, Variant};
+use crate::trace::Source;
 
 impl Sched {
     pub(super) fn unpack_ticket(&mut self, xml: &Element) {
@@ -70,22 +71,23 @@ impl Sched {
             }
             return;
         }
+        let source = Source::Ticket(constraint.ticket.clone());
         let role_fits =
             constraint.role == Role::Unknown || constraint.role == self.rscs[rsc].orig_role;
         let active = !self.rscs[rsc].active.is_empty();
         if !granted && active {
             match constraint.loss {
-                LossPolicy::Stop => self.ban_everywhere(rsc),
+                LossPolicy::Stop => self.ban_everywhere(rsc, &source),
                 LossPolicy::Demote => {
                     if constraint.role != Role::Promoted {
-                        self.ban_everywhere(rsc);
+                        self.ban_everywhere(rsc, &source);
                     }
                 }
                 LossPolicy::Fence => {
                     if !role_fits {
                         return;
                     }
-                    self.ban_everywhere(rsc);
+                    self.ban_everywhere(rsc, &source);
                     for node in self.rscs[rsc].active.clone() {
                         self.fence_node(node, "deadman ticket was lost", false);
                     }
@@ -100,7 +102,7 @@ impl Sched {
         } else if (!granted || standby)
             && (constraint.role != Role::Promoted || constraint.loss == LossPolicy::Stop)
         {
-            self.ban_everywhere(rsc);
+            self.ban_everywhere(rsc, &source);
         }
     }
 }

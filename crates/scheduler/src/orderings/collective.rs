@@ -5,6 +5,7 @@ use super::update::{FIRST, THEN};
 use crate::action::{flag, rel};
 use crate::ids::{ActIx, NodeIx, RscIx};
 use crate::model::{Role, Sched, Variant};
+use crate::trace::How;
 
 impl Sched {
     fn collective_instances(&self, rsc: RscIx) -> Vec<RscIx> {
@@ -120,6 +121,7 @@ impl Sched {
                     && kind & (rel::UFB | rel::FIT) != 0
                     && self.assign_to(then_instance, None, true, true)
                 {
+                    self.note_decision(then_instance, How::NoPeer(first_rsc), &[], None, None);
                     changed |= THEN;
                 }
                 continue;
@@ -131,6 +133,7 @@ impl Sched {
             let Some(b) = self.instance_action(then, then_instance, &then_task, None, false) else {
                 continue;
             };
+            self.note_relation_moved((first, then), (a, b));
             if self.relate(a, b, kind) {
                 changed |= FIRST | THEN;
             }

@@ -108,6 +108,7 @@ impl Sched {
             first = self.ordered_as(first);
         }
         if first != relation.action {
+            self.note_relation_moved((relation.action, then), (first, then));
             if self.relate(first, then, relation.flags) {
                 self.actions[then].before[at].flags = rel::NONE;
                 return (first, THEN);
@@ -170,6 +171,7 @@ impl Sched {
                 );
             } else if required && self.actions[then].is(flag::OPTIONAL) {
                 self.actions[then].flags &= !flag::OPTIONAL;
+                self.note_cleared(then, flag::OPTIONAL, first);
                 changed |= THEN;
             }
         }
@@ -200,6 +202,7 @@ impl Sched {
                 );
             } else if required && self.actions[first].is(flag::RUNNABLE) {
                 self.actions[first].flags &= !flag::RUNNABLE;
+                self.note_cleared(first, flag::RUNNABLE, then);
                 changed |= FIRST;
             }
         }
@@ -255,6 +258,7 @@ impl Sched {
                     self.update_pair(rsc, first, then, node, first_flags, flag::RUNNABLE, rel::UFB);
             } else if first_flags & flag::RUNNABLE == 0 && self.actions[then].is(flag::RUNNABLE) {
                 self.actions[then].flags &= !flag::RUNNABLE;
+                self.note_cleared(then, flag::RUNNABLE, first);
                 changed |= THEN;
             }
         }
@@ -300,6 +304,7 @@ impl Sched {
             && self.actions[then].is(flag::RUNNABLE)
         {
             self.actions[then].flags &= !flag::RUNNABLE;
+            self.note_cleared(then, flag::RUNNABLE, first);
             return THEN;
         }
         0
@@ -341,6 +346,7 @@ impl Sched {
             return;
         }
         self.actions[action].flags &= !which;
+        self.note_cleared(action, which, cause);
         if self.actions[action].rsc == self.actions[cause].rsc {
             return;
         }

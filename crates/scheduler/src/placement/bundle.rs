@@ -5,6 +5,7 @@ use crate::constraints::Colocation;
 use crate::ids::{NodeIx, RscIx};
 use crate::model::{Role, Sched};
 use crate::score::INFINITY;
+use crate::trace::Source;
 
 impl Sched {
     pub(crate) fn assign_bundle(
@@ -60,6 +61,7 @@ impl Sched {
                     entry.score = if own { 0 } else { -INFINITY };
                 }
             }
+            self.note(inner, |_| Source::Container);
             self.assign(inner, None, stop_if_fail);
         }
         self.rscs[bundle].unassigned = false;
@@ -79,6 +81,7 @@ impl Sched {
                 entry.score = INFINITY;
             }
         }
+        self.note(child, |_| Source::Container);
         let Some(inner) = self.rscs[child].parent else { return };
         self.rscs[inner].assigning = true;
         self.assign(child, Some(own), stop_if_fail);

@@ -6,6 +6,7 @@ use super::propagate::same_value;
 use crate::ids::{ColIx, NodeIx, RscIx};
 use crate::model::{Role, Sched, Variant};
 use crate::score::{self, INFINITY};
+use crate::trace::{How, Source};
 
 /// What a colocation touches.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -120,6 +121,7 @@ impl Sched {
             match self.compatible_instance(dependent, clone, Role::Unknown, false) {
                 Some(instance) => return self.apply_colocation(dependent, instance, ix, true),
                 None if colocation.score >= INFINITY => {
+                    self.note_decision(dependent, How::NoPartner(ix), &[], None, None);
                     self.assign_to(dependent, None, true, true);
                     return 0;
                 }
@@ -163,6 +165,7 @@ impl Sched {
                 entry.score = -INFINITY;
             }
         }
+        self.note(dependent, |_| Source::With(ix));
     }
 
     fn apply_bundle(&mut self, dependent: RscIx, bundle: RscIx, ix: ColIx) -> i32 {
@@ -176,6 +179,7 @@ impl Sched {
                     return self.apply_colocation(dependent, container, ix, true);
                 }
                 None if colocation.score >= INFINITY => {
+                    self.note_decision(dependent, How::NoPartner(ix), &[], None, None);
                     self.assign_to(dependent, None, true, true);
                 }
                 None => {}
@@ -354,6 +358,7 @@ impl Sched {
         }
         if colocation.score.abs() >= INFINITY || self.any_available(&work) {
             self.rscs[dependent].allowed = work;
+            self.note(dependent, |_| Source::With(ix));
         }
     }
 
@@ -411,6 +416,7 @@ impl Sched {
                 }
             }
             let entry = self.leaves(instance).first().and_then(|leaf| self.rscs[*leaf].assigned);
+            self.note(dependent, |_| Source::With(ix));
             collected.push((node, entry.map_or(0, |placed| placed.entry.score)));
         }
         if colocation.score < INFINITY
@@ -436,6 +442,7 @@ impl Sched {
                 };
             }
         }
+        self.note(dependent, |_| Source::With(ix));
     }
 
     /// Source: §4.5.

@@ -9,6 +9,7 @@ use crate::ids::{Allowed, NodeIx, NodeTable, RscIx};
 use crate::model::Sched;
 use crate::resource::instance_number;
 use crate::score::{self, INFINITY};
+use crate::trace::Source;
 
 impl Sched {
     pub(crate) fn assign_clone(
@@ -81,7 +82,7 @@ impl Sched {
                 continue;
             }
             if assigned >= max_total {
-                self.ban_everywhere(instance);
+                self.ban_everywhere(instance, &Source::InstanceMax);
             } else if self.assign_instance(collective, instance, None, max_per_node).is_some() {
                 assigned += 1;
             }
@@ -135,6 +136,7 @@ impl Sched {
             for r in std::iter::once(instance).chain(members) {
                 if let Some(entry) = self.rscs[r].allowed.get_mut(node) {
                     entry.score = -INFINITY;
+                    self.note(r, |_| Source::Instance);
                 }
             }
         }
@@ -165,6 +167,7 @@ impl Sched {
         let tree = self.tree(instance);
         let saved: Vec<NodeTable> = tree.iter().map(|r| self.rscs[*r].allowed.clone()).collect();
         let saved_counts = self.rscs[collective].allowed.clone();
+        let mark = self.note_mark();
         let mut reserved = 0;
         let mut kept = false;
         while reserved < available {
@@ -176,6 +179,7 @@ impl Sched {
             for (r, table) in tree.iter().zip(&saved) {
                 self.rscs[*r].allowed = table.clone();
             }
+            self.note_forget(mark, &tree);
             if chosen.is_none() {
                 // Its members, if any, stay as they are.
                 self.rscs[instance].unassigned = true;

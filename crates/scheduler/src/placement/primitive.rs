@@ -4,6 +4,7 @@ use crate::ids::{ColIx, NodeIx, RscIx};
 use crate::model::{Role, Sched, Variant};
 use crate::options::NoQuorum;
 use crate::score::INFINITY;
+use crate::trace::{How, Source};
 
 impl Sched {
     pub(crate) fn assign_primitive(
@@ -26,7 +27,7 @@ impl Sched {
         self.rscs[rsc].assigning = true;
         self.apply_colocations(rsc);
         if self.rscs[rsc].next_role == Role::Stopped {
-            self.ban_everywhere(rsc);
+            self.ban_everywhere(rsc, &Source::ShouldStop);
         } else if self.rscs[rsc].next_role > self.rscs[rsc].orig_role
             && !self.quorate
             && self.options.no_quorum == NoQuorum::Freeze
@@ -40,8 +41,10 @@ impl Sched {
         if !self.rscs[rsc].managed {
             self.rscs[rsc].next_role = self.rscs[rsc].orig_role;
             let node = self.current_node(rsc);
+            self.note_decision(rsc, How::Unmanaged, &[], node, node);
             self.assign_to(rsc, node, true, stop_if_fail);
         } else if self.options.stop_all {
+            self.note_decision(rsc, How::StopAll, &[], None, None);
             self.assign_to(rsc, None, true, stop_if_fail);
         } else if self.rscs[rsc].unassigned {
             self.assign_best(rsc, prefer, stop_if_fail);
@@ -101,6 +104,7 @@ impl Sched {
             && !self.any_available(&self.rscs[rsc].allowed)
         {
             self.rscs[rsc].allowed = archive;
+            self.note(rsc, |_| Source::WithUndone(ix));
         }
     }
 
@@ -117,7 +121,7 @@ impl Sched {
             sched.rscs[rsc].allowed.get(node).map_or(-INFINITY, |entry| entry.score)
         };
         let best = nodes.first().copied();
-        let mut chosen = best;
+        let (mut chosen, mut how) = (best, How::Best);
         let preferred = prefer.filter(|wanted| {
             self.rscs[rsc].allowed.get(*wanted).is_some_and(|entry| {
                 best.is_none_or(|best| entry.score >= score(self, best))
@@ -125,7 +129,7 @@ impl Sched {
             })
         });
         if preferred.is_some() {
-            chosen = preferred;
+            (chosen, how) = (preferred, How::Asked);
         } else if let Some(best) = best {
             let unique_clone = self.rscs[rsc].parent.is_some_and(|parent| {
                 self.rscs[parent].variant == Variant::Clone && self.rscs[parent].unique
@@ -138,9 +142,10 @@ impl Sched {
                 && self.available(running, Some(self.nodes[running].base.score), false)
                 && nodes.iter().take_while(|n| score(self, **n) == top).any(|n| *n == running)
             {
-                chosen = Some(running);
+                (chosen, how) = (Some(running), How::Stays);
             }
         }
+        self.note_decision(rsc, how, &nodes, chosen, active);
         self.assign_to(rsc, chosen, false, stop_if_fail);
     }
 }

@@ -11,6 +11,7 @@ use crate::model::{Role, Sched, Variant};
 use crate::options::NoQuorum;
 use crate::score::{self, INFINITY};
 use crate::text::base_id;
+use crate::trace::{PromotionSource, Source};
 
 impl Sched {
     /// Source: §8.1.
@@ -29,6 +30,7 @@ impl Sched {
                     if let Some(entry) = self.rscs[child].allowed.get_mut(node) {
                         entry.score = score::add(entry.score, value);
                     }
+                    self.note_added(child, node, value, |_| Source::Promotion);
                     let r = &mut self.rscs[child];
                     r.priority = r.priority.max(value);
                 }
@@ -126,25 +128,41 @@ impl Sched {
             Role::Started | Role::Unknown => {
                 let (value, is_default) = self.promotion_score(child, node);
                 self.rscs[child].priority = if is_default { -1 } else { value };
+                let source = if is_default {
+                    PromotionSource::NoAttribute
+                } else {
+                    PromotionSource::Attribute
+                };
+                self.note_promotion(child, source, self.rscs[child].priority);
             }
-            Role::Unpromoted | Role::Stopped => self.rscs[child].priority = -INFINITY,
+            Role::Unpromoted | Role::Stopped => {
+                self.rscs[child].priority = -INFINITY;
+                self.note_promotion(child, PromotionSource::Role, -INFINITY);
+            }
             Role::Promoted => {}
         }
         let own = self.rscs[child].locations.clone();
         let of_clone = self.rscs[clone].locations.clone();
-        for location in own.into_iter().rev().chain(of_clone.into_iter().rev()) {
-            let location = &self.locations[location];
+        for ix in own.into_iter().rev().chain(of_clone.into_iter().rev()) {
+            let location = &self.locations[ix];
             if location.role != Role::Promoted {
                 continue;
             }
             if let Some((_, value)) = location.nodes.iter().find(|(n, _)| *n == node) {
                 let value = *value;
-                self.rscs[child].priority = score::add(self.rscs[child].priority, value);
+                let sum = score::add(self.rscs[child].priority, value);
+                self.rscs[child].priority = sum;
+                self.note_promotion(child, PromotionSource::Location(ix), sum);
             }
         }
         for ix in self.this_with(child) {
             let primary = self.colocations[ix].primary;
+            let before = self.rscs[child].priority;
             self.apply_colocation(child, primary, ix, true);
+            let after = self.rscs[child].priority;
+            if after != before {
+                self.note_promotion(child, PromotionSource::Colocation(ix), after);
+            }
         }
         self.rscs[child].promotion_priority = self.rscs[child].priority;
         if self.role(child, false) == Role::Promoted {
@@ -168,6 +186,7 @@ impl Sched {
                 entry.score = score::add(entry.score, priority);
             }
         }
+        self.note(clone, |_| Source::Promotion);
         let mut nodes = self.rscs[clone].allowed.clone();
         for ix in self.with_this(clone) {
             let colocation = &self.colocations[ix];
@@ -182,15 +201,17 @@ impl Sched {
             self.add_colocated(dependent, clone, nodes, Some(ix), factor, mode, &mut guard);
         }
         self.rscs[clone].allowed = nodes;
-        let no_ticket = self.rscs[clone].tickets.iter().any(|constraint| {
+        self.note(clone, |_| Source::Promotion);
+        let no_ticket = self.rscs[clone].tickets.iter().find(|constraint| {
             constraint.role == Role::Promoted
                 && self
                     .tickets
                     .get(&constraint.ticket)
                     .is_some_and(|ticket| !ticket.granted || ticket.standby)
         });
-        if no_ticket {
-            self.ban_everywhere(clone);
+        if let Some(constraint) = no_ticket {
+            let source = Source::Ticket(constraint.ticket.clone());
+            self.ban_everywhere(clone, &source);
         }
         for child in self.rscs[clone].children.clone() {
             let node = self.single_location(child, false);
@@ -205,6 +226,9 @@ impl Sched {
             } else {
                 -INFINITY
             };
+            if self.rscs[child].promotion_priority != priority {
+                self.note_promotion(child, PromotionSource::Clone, priority);
+            }
             self.rscs[child].promotion_priority = priority;
         }
         let mut children = self.rscs[clone].children.clone();
@@ -235,9 +259,9 @@ impl Sched {
                 };
                 self.score_lines.push(line);
             }
-            if self.promote_if_possible(clone, child, promoted) {
-                promoted += 1;
-            }
+            let done = self.promote_if_possible(clone, child, promoted);
+            self.note_verdict(clone, child, promoted, done);
+            promoted += i32::from(done);
         }
     }
 

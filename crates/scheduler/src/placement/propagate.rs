@@ -6,6 +6,7 @@ use ecow::EcoString;
 use crate::ids::{ColIx, NodeIx, NodeTable, RscIx};
 use crate::model::{Sched, Variant};
 use crate::score::{self, INFINITY, SENTINEL};
+use crate::trace::Source;
 
 /// How to propagate.
 #[derive(Clone, Copy, Default)]
@@ -57,6 +58,7 @@ impl Sched {
         let guard = &mut Vec::new();
         self.add_colocated(dependent, primary, Some(&mut nodes), Some(ix), factor, mode, guard);
         self.rscs[primary].allowed = nodes;
+        self.note(primary, |_| Source::Dependents(ix));
     }
 
     /// Adds the preferences of `source` (and of what is colocated with it) to `nodes`. Without

@@ -147,7 +147,7 @@ impl Sched {
         }
         let banned = if any_capable { &incapable } else { &cannot_alone };
         for node in banned.iter().copied() {
-            self.add_score(rsc, node, -INFINITY);
+            self.add_score(rsc, node, -INFINITY, &crate::trace::Source::Capacity);
         }
         if any_capable { None } else { most_capable }
     }

@@ -1,0 +1,55 @@
+//! Recording why changes nothing, and leaves no change of a score unexplained.
+//!
+//! Runs over all inputs of the conformance cases, looked for in `$QUORATE_SHARED/cases`, else in
+//! `../shared/cases` beside the workspace.
+#![allow(clippy::unwrap_used, reason = "a test that cannot read its cases must stop")]
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use scheduler::trace::Source;
+use scheduler::{Input, PlanOptions, graph_text};
+
+fn inputs() -> Vec<PathBuf> {
+    let workspace = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+    let shared = match std::env::var_os("QUORATE_SHARED") {
+        Some(dir) => PathBuf::from(dir),
+        None => workspace.join("../shared"),
+    };
+    let dir = shared.join("cases/scheduler/xml");
+    let found = std::fs::read_dir(&dir);
+    assert!(found.is_ok(), "no conformance cases in {}: set QUORATE_SHARED", dir.display());
+    let mut all: Vec<PathBuf> = found.unwrap().map(|entry| entry.unwrap().path()).collect();
+    all.sort();
+    all
+}
+
+#[test]
+fn the_plan_is_the_same_with_and_without_the_trace() {
+    let all = inputs();
+    assert!(all.len() > 600, "only {} inputs", all.len());
+    let mut gaps = Vec::new();
+    for path in all {
+        let name = path.file_stem().unwrap().to_string_lossy().into_owned();
+        let Ok(cib) = xml::parse(&std::fs::read_to_string(&path).unwrap()) else { continue };
+        let cib = Arc::new(cib);
+        let input = Input { now: 1_500_000_000, show_scores: true, ..Input::default() };
+        let options = PlanOptions { input, transition_id: 7, compat_2_1: false };
+        let off = scheduler::schedule(&cib, options);
+        assert!(off.sched.trace.is_none());
+        let on = scheduler::schedule(
+            &cib,
+            PlanOptions { input: Input { trace: true, ..input }, ..options },
+        );
+        assert!(graph_text(&off.graph) == graph_text(&on.graph), "{name}: another graph");
+        assert_eq!(off.summary, on.summary, "{name}");
+        assert_eq!(off.sched.score_lines, on.sched.score_lines, "{name}");
+        let trace = on.sched.trace.as_ref().unwrap();
+        for c in trace.scores.iter().filter(|c| c.source == Source::Unknown) {
+            let rsc = &on.sched.rscs[c.rsc].id;
+            let node = &on.sched.nodes[c.node].name;
+            gaps.push(format!("{name}: {rsc} on {node} {:?} -> {:?}", c.before, c.after));
+        }
+    }
+    assert!(gaps.is_empty(), "{} changes without a source:\n{}", gaps.len(), gaps.join("\n"));
+}
