@@ -12,7 +12,7 @@ fn main() {
     };
     if max.as_deref() == Some("--transform") {
         match cib::upgrade::transform(&document, 210) {
-            Some(new) => print!("{}", new.to_pretty()),
+            Some(new) => print!("{}", new.document.to_pretty()),
             None => std::process::exit(1),
         }
         return;

@@ -19,7 +19,7 @@ use crate::options::{Op, call};
 use crate::patch;
 use crate::rc::Rc;
 use crate::schema;
-use crate::upgrade;
+use crate::upgrade::{self, Step, Upgraded};
 use crate::version::{CibVersion, FEATURE_SET, compare_feature_sets};
 
 /// A request, free of how it travelled.
@@ -35,7 +35,7 @@ pub struct Request<'a> {
     pub user: &'a str,
     /// Groups of that user.
     pub groups: &'a [String],
-    /// Highest schema an upgrade may lead to; `None` for the newest.
+    /// Highest schema an upgrade may lead to; `None` for the newest (that 2.1.5 knows, see below).
     pub schema_max: Option<&'a str>,
     /// Digest that a replacing document must have.
     pub digest: Option<&'a str>,
@@ -45,7 +45,7 @@ pub struct Request<'a> {
     /// copies have to equal those of their peers; whoever works on a file need not. It is:
     /// objects appended whole do not count as change of the configuration; an XPath modify fails
     /// at the first match that does not hold the object, and never creates it; an XPath create
-    /// appends to the root (which no schema allows).
+    /// appends to the root (which no schema allows); an upgrade ends at the newest schema of 2.1.5.
     pub like_2_1_5: bool,
     /// Node the request came from (`update-origin`).
     pub origin: Option<&'a str>,
@@ -79,6 +79,8 @@ pub struct Outcome {
     pub persist: bool,
     /// What is wrong with the document, if the grammar refused it.
     pub problems: Vec<schema::Problem>,
+    /// The transformations of an upgrade.
+    pub upgrade_steps: Vec<Step>,
 }
 
 impl Outcome {
@@ -90,6 +92,7 @@ impl Outcome {
             diff: None,
             persist: false,
             problems: Vec::new(),
+            upgrade_steps: Vec::new(),
         }
     }
 
@@ -169,7 +172,8 @@ fn query_xpath(cib: &Element, request: &Request<'_>) -> Outcome {
 
 fn change(cib: &Arc<Element>, op: Op, request: &Request<'_>) -> Outcome {
     let mut new = Element::clone(cib);
-    let effect = match contents(cib, &mut new, op, request) {
+    let mut upgrade_steps = Vec::new();
+    let effect = match contents(cib, &mut new, op, request, &mut upgrade_steps) {
         Ok(effect) => effect,
         Err(refused) => {
             return Outcome { output: refused.1.map(Arc::new), ..Outcome::failed(refused.0) };
@@ -220,6 +224,7 @@ fn change(cib: &Arc<Element>, op: Op, request: &Request<'_>) -> Outcome {
         diff: patch,
         persist: configuration || op == Op::Replace && replaces_document(request),
         problems: Vec::new(),
+        upgrade_steps,
     }
 }
 
@@ -235,6 +240,7 @@ fn contents(
     new: &mut Element,
     op: Op,
     request: &Request<'_>,
+    upgrade_steps: &mut Vec<Step>,
 ) -> Result<Effect, Refused> {
     let only_rc = |rc: Rc| (rc, None);
     let section = request.section;
@@ -255,7 +261,10 @@ fn contents(
             erase(new);
             return Ok(Effect::default());
         }
-        Op::Upgrade => return upgrade_document(new, request).map_err(only_rc),
+        Op::Upgrade => {
+            *upgrade_steps = upgrade_document(new, request).map_err(only_rc)?;
+            return Ok(Effect::default());
+        }
         _ => {}
     }
     let input = request.input.ok_or_else(|| only_rc(Rc::EINVAL))?;
@@ -302,20 +311,21 @@ fn erase(cib: &mut Element) {
     *cib = erased;
 }
 
-fn upgrade_document(cib: &mut Element, request: &Request<'_>) -> Result<Effect, Rc> {
-    let before = schema::index_of(cib.get("validate-with").unwrap_or(""));
-    let upgraded = upgrade::upgrade(cib, request.schema_max)?;
-    let after = schema::index_of(upgraded.get("validate-with").unwrap_or(""));
-    if after <= before {
+fn upgrade_document(cib: &mut Element, request: &Request<'_>) -> Result<Vec<Step>, Rc> {
+    let limit = if request.like_2_1_5 { schema::LATEST } else { schema::NEWEST };
+    let max = request.schema_max.and_then(schema::version_of).unwrap_or(limit);
+    let upgraded = upgrade::upgrade_to(cib, max)?;
+    if !upgraded.raised {
         return Err(Rc::SCHEMA_UNCHANGED);
     }
-    *cib = upgraded;
+    let Upgraded { document, steps, .. } = upgraded;
+    *cib = document;
     let mut version = CibVersion::of(cib);
     version.admin_epoch = version.admin_epoch.saturating_add(1);
     version.epoch = 1;
     version.num_updates = 1;
     version.store(cib);
-    Ok(Effect::default())
+    Ok(steps)
 }
 
 fn replace_document(

@@ -64,6 +64,9 @@ impl FileCib {
             && let Some(mut document) = outcome.document
             && call.options & call::DRYRUN == 0
         {
+            if op == Op::Upgrade {
+                crate::logging::schema_upgrade(&outcome.upgrade_steps, &document);
+            }
             if op == Op::Erase {
                 source::order_counters(Arc::make_mut(&mut document));
             }

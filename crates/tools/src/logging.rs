@@ -36,6 +36,39 @@ pub fn start(verbosity: usize) {
     drop(kept);
 }
 
+/// True if the environment wants every line of an upstream function (`PCMK_trace_functions`).
+fn is_traced(function: &str) -> bool {
+    std::env::var("PCMK_trace_functions")
+        .is_ok_and(|names| names.split(',').any(|name| name == function))
+}
+
+/// Tells what a schema upgrade did: the messages of its transformations from the first `-V` (those
+/// for debugging from the second), the rest as upstream's routines would log it.
+pub fn schema_upgrade(steps: &[cib::upgrade::Step], document: &xml::Element) {
+    use cib::schema::name_of;
+    use cib::upgrade::Level;
+    let info = |function: &str, text: &str| {
+        if is_traced(function) || base::log::enabled(Priority::Info, "") {
+            eprintln!("({function}) \tinfo: {text}");
+        }
+    };
+    for step in steps {
+        for message in &step.messages {
+            let enough = match message.level {
+                Level::Warning | Level::Info => Priority::Error,
+                Level::Debug => Priority::Warning,
+            };
+            if base::log::enabled(enough, "") {
+                eprintln!("{message}");
+            }
+        }
+        let (from, to) = (name_of(step.from), name_of(step.to));
+        info("apply_upgrade", &format!("Schema upgrade from {from} to {to} succeeded"));
+    }
+    let name = document.get("validate-with").unwrap_or("");
+    info("pcmk__update_schema", &format!("Transformed the configuration schema to {name}"));
+}
+
 /// Logs what the scheduler found, as its routines would.
 pub fn scheduler_message(message: &scheduler::model::Message) {
     use scheduler::model::Severity;

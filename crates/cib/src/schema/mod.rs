@@ -52,8 +52,18 @@ pub const KNOWN: [&str; 24] = [
     "pacemaker-3.9",
 ];
 
-/// The newest version this implementation writes.
+/// All versions, oldest first.
+pub const VERSIONS: [Version; 26] = [
+    100, 102, 103, 200, 201, 202, 203, 204, 205, 206, 207, 208, 209, 210, 300, 301, 302, 303, 304,
+    305, 306, 307, 308, 309, 310, 400,
+];
+
+/// The newest version that Pacemaker 2.1.5 knows: what daemons and new documents use, because
+/// peers and the tools of other projects must be able to read it.
 pub const LATEST: Version = 309;
+
+/// The newest version there is: what documents in files may be upgraded to.
+pub const NEWEST: Version = 400;
 
 /// The version a schema name stands for; `None` for `none` and unknown names.
 pub fn version_of(name: &str) -> Option<Version> {
@@ -67,8 +77,7 @@ pub fn version_of(name: &str) -> Option<Version> {
         plain.then(|| digits.parse::<u16>().ok()).flatten()
     };
     let version = number(major)? * 100 + number(minor)?;
-    let exists = matches!(version, 100 | 102 | 103 | 200..=210 | 300..=310 | 400);
-    exists.then_some(version)
+    VERSIONS.contains(&version).then_some(version)
 }
 
 /// The name of a version.
@@ -183,9 +192,9 @@ pub fn validate(cib: &Element) -> Result<(), Vec<Problem>> {
     }
     let Some(version) = version_of(name) else {
         let what = if name.is_empty() {
-            "attribute `validate-with` is missing; the newest schema is pacemaker-3.9".to_owned()
+            "attribute `validate-with` is missing; the newest schema is pacemaker-4.0".to_owned()
         } else {
-            format!("unknown schema `{name}`; known are pacemaker-1.0 to pacemaker-3.9 and none")
+            format!("unknown schema `{name}`; known are pacemaker-1.0 to pacemaker-4.0 and none")
         };
         return Err(vec![problem(cib, what)]);
     };
@@ -205,6 +214,11 @@ pub fn validate_as(cib: &Element, version: Version) -> Result<(), Vec<Problem>> 
     }
     check.references();
     if check.problems.is_empty() { Ok(()) } else { Err(check.problems) }
+}
+
+/// Whether a document is valid in a version of the grammar.
+pub fn is_valid_as(cib: &Element, version: Version) -> bool {
+    validate_as(cib, version).is_ok()
 }
 
 fn problem(element: &Element, what: String) -> Problem {

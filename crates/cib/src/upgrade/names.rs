@@ -4,51 +4,74 @@
 
 use xml::Element;
 
-use super::references;
+use super::message::Log;
+use super::{operations, references};
 
 /// The document with 3.0's names; `None` if a reference leads nowhere or to several elements.
-pub(super) fn to_three(cib: &Element) -> Option<Element> {
+pub(super) fn to_three(cib: &Element, log: &mut Log) -> Option<Element> {
     let mut cib = references::expand(cib)?;
     cib.set("validate-with", "pacemaker-3.0");
     if let Some(configuration) = cib.child_mut("configuration") {
-        options(configuration);
+        options(configuration, log);
         for element in configuration.children_mut() {
             match element.name() {
-                "nodes" => nodes(element),
-                "resources" => resources(element),
+                "nodes" => nodes(element, log),
+                "resources" => resources(element, log),
                 "constraints" => {
-                    for constraint in element.children_mut() {
-                        if constraint.name() == "rsc_colocation" {
-                            constraint.unset("score-attribute");
-                            constraint.unset("score-attribute-mangle");
-                        }
-                    }
+                    let of_kind = |c: &&mut Element| c.name() == "rsc_colocation";
+                    element.children_mut().filter(of_kind).for_each(|c| colocation(c, log));
                 }
                 _ => {}
             }
         }
     }
-    references::collapse(&mut cib);
+    references::collapse(&mut cib, log);
     Some(cib)
+}
+
+fn colocation(constraint: &mut Element, log: &mut Log) {
+    let id = constraint.id().unwrap_or("").to_owned();
+    for name in ["score-attribute", "score-attribute-mangle"] {
+        if constraint.unset(name).is_some() {
+            log.info(format!("Constraints-colocation: {id}: dropping {name}"));
+            log.info("Constraints-colocation: ... was actually never in effect".to_owned());
+        }
+    }
 }
 
 /// What becomes of a cluster option.
 enum Fate {
     Keep,
     Rename(&'static str),
-    Move { section: &'static str, name: &'static str, value: Option<&'static str> },
-    Drop,
+    Move {
+        section: &'static str,
+        name: &'static str,
+        value: Option<&'static str>,
+    },
+    /// With the values that made it so, if others would not have, and what to do instead.
+    Drop {
+        matching: &'static str,
+        hint: &'static str,
+    },
 }
+
+const OTHER_STACKS: &str =
+    " for matching heartbeat|openais|classic openais|classic openais (with plugin)|cman";
 
 fn fate(name: &str, value: &str) -> Fate {
     let rsc = |name, value| Fate::Move { section: "rsc_defaults", name, value };
+    let drop = |hint| Fate::Drop { matching: "", hint };
     match name {
         "cluster-infrastructure" => match value {
             "heartbeat"
             | "openais"
             | "classic openais"
             | "classic openais (with plugin)"
-            | "cman" => Fate::Drop,
+            | "cman" => Fate::Drop {
+                matching: OTHER_STACKS,
+                hint: "corosync (2+) infrastructure can be used instead, though the value is not \
+                       of significance",
+            },
             _ => Fate::Keep,
         },
         "cluster_recheck_interval" => Fate::Rename("cluster-recheck-interval"),
@@ -72,18 +95,24 @@ fn fate(name: &str, value: &str) -> Fate {
         }
         "is-managed-default" | "is_managed_default" => rsc("is-managed", None),
         "default-resource-failure-stickiness" | "default_resource_failure_stickiness" => {
-            if value == "-INFINITY" { rsc("migration-threshold", Some("1")) } else { Fate::Drop }
+            if value == "-INFINITY" {
+                rsc("migration-threshold", Some("1"))
+            } else {
+                drop("migration-threshold in rsc_defaults can be configured instead")
+            }
         }
-        "default-migration-threshold"
-        | "default_migration_threshold"
-        | "expected-quorum-votes"
-        | "notification-agent"
-        | "notification-recipient" => Fate::Drop,
+        "default-migration-threshold" | "default_migration_threshold" => {
+            drop("migration-threshold in rsc_defaults can be configured instead")
+        }
+        "expected-quorum-votes" => drop("corosync (2+) infrastructure tracks quorum on its own"),
+        "notification-agent" | "notification-recipient" => {
+            drop("standalone alerts can be configured instead")
+        }
         _ => Fate::Keep,
     }
 }
 
-fn options(configuration: &mut Element) {
+fn options(configuration: &mut Element, log: &mut Log) {
     let mut moved: Vec<(&'static str, Element)> = Vec::new();
     let Some(crm_config) = configuration.child_mut("crm_config") else { return };
     for set in crm_config.children_mut() {
@@ -97,14 +126,24 @@ fn options(configuration: &mut Element) {
                 kept.push(node);
                 continue;
             }
-            match fate(pair.get("name").unwrap_or(""), pair.get("value").unwrap_or("")) {
+            let old = pair.get("name").unwrap_or("");
+            let about = format!("Cluster properties: {}:", pair.id().unwrap_or(""));
+            match fate(old, pair.get("value").unwrap_or("")) {
                 Fate::Keep => kept.push(node),
                 Fate::Rename(name) => {
+                    log.debug(format!("{about} renaming {old} as {name}"));
                     let mut pair = Element::clone(pair);
                     pair.set("name", name);
                     kept.push(xml::Node::Element(pair.into()));
                 }
                 Fate::Move { section, name, value } => {
+                    let redefined = value.map_or_else(String::new, |value| {
+                        format!(", redefined as {value}, for matching -INFINITY")
+                    });
+                    log.debug(format!(
+                        "{about} moving {old} under {section} as {name} unless already defined \
+                         there{redefined}"
+                    ));
                     let mut pair = Element::clone(pair);
                     pair.set("name", name);
                     if let Some(value) = value {
@@ -112,7 +151,10 @@ fn options(configuration: &mut Element) {
                     }
                     moved.push((section, pair));
                 }
-                Fate::Drop => {}
+                Fate::Drop { matching, hint } => {
+                    log.info(format!("{about} dropping {old}{matching}"));
+                    log.info(format!("Cluster properties: ... {hint}"));
+                }
             }
         }
         *set.nodes_mut() = kept;
@@ -143,42 +185,49 @@ fn add_default(configuration: &mut Element, section: &str, pair: Element) {
     }
 }
 
-fn nodes(nodes: &mut Element) {
+fn nodes(nodes: &mut Element, log: &mut Log) {
     for node in nodes.children_mut() {
         if node.get("type") == Some("normal") {
+            log.debug(format!(
+                "Cluster node: {} (id={}): keeping type as type, redefined as member, for \
+                 matching normal",
+                node.get("uname").unwrap_or(""),
+                node.id().unwrap_or("")
+            ));
             node.set("type", "member");
         }
     }
 }
 
-fn resources(resources: &mut Element) {
+fn resources(resources: &mut Element, log: &mut Log) {
     for child in resources.children_mut() {
         match child.name() {
-            "primitive" | "template" => agent(child),
-            "group" | "clone" | "master" | "bundle" => self::resources(child),
+            "primitive" | "template" => agent(child, log),
+            "group" | "clone" | "master" | "bundle" => self::resources(child, log),
             _ => {}
         }
     }
 }
 
-fn agent(primitive: &mut Element) {
+fn agent(primitive: &mut Element, log: &mut Log) {
     let rsc_id = primitive.id().unwrap_or("").to_owned();
     let mut emptied: Vec<String> = Vec::new();
     let mut requires: Option<(String, String)> = None;
     let mut sets_from_ops: Vec<(bool, Element)> = Vec::new();
     for child in primitive.children_mut() {
         match child.name() {
-            "instance_attributes" => device_params(child),
+            "instance_attributes" => device_params(child, log),
             "meta_attributes" => {
-                if meta(child)
+                if meta(child, &rsc_id, log)
                     && let Some(id) = child.id()
                 {
                     emptied.push(id.to_owned());
                 }
             }
             "operations" => {
+                operations::tell(child, &rsc_id, log);
                 for op in child.children_mut() {
-                    operation(op, &mut requires, &mut sets_from_ops);
+                    operations::operation(op, &mut requires, &mut sets_from_ops);
                 }
             }
             _ => {}
@@ -192,7 +241,7 @@ fn agent(primitive: &mut Element) {
     let defined = primitive
         .children_named("meta_attributes")
         .filter(|set| set.child("rule").is_none())
-        .any(|set| has_pair(set, "requires"));
+        .any(|set| operations::has_pair(set, "requires"));
     if defined {
         sets_from_ops.retain(|set| set.1.child("rule").is_some());
     } else if let Some((op_id, value)) = requires {
@@ -219,18 +268,19 @@ fn agent(primitive: &mut Element) {
     }
 }
 
-fn has_pair(set: &Element, name: &str) -> bool {
-    set.children_named("nvpair").any(|pair| pair.get("name") == Some(name))
-}
-
-fn device_params(set: &mut Element) {
-    set.retain_children(|pair| {
-        pair.get("name") != Some("pcmk_arg_map")
-            || pair
+fn device_params(set: &mut Element, log: &mut Log) {
+    let drop = |pair: &Element| {
+        pair.get("name") == Some("pcmk_arg_map")
+            && !pair
                 .get("value")
                 .is_some_and(|value| value.starts_with("port:") && !value.contains(','))
-    });
+    };
     for pair in set.children_mut() {
+        let about = format!("Resource instance_attributes: {}:", pair.id().unwrap_or(""));
+        if drop(pair) {
+            log.debug(format!("{about} dropping pcmk_arg_map"));
+            continue;
+        }
         let name = match pair.get("name").unwrap_or("") {
             "pcmk_list_cmd" => "pcmk_list_action",
             "pcmk_monitor_cmd" => "pcmk_monitor_action",
@@ -241,16 +291,50 @@ fn device_params(set: &mut Element) {
             "pcmk_arg_map" => "pcmk_host_argument",
             _ => continue,
         };
-        pair.set("name", name);
+        let old = pair.get("name").unwrap_or("").to_owned();
+        let mut how = "";
         if name == "pcmk_host_argument" {
+            how = " for matching port: prefix that will, meanwhile, get dropped";
             let value = pair.get("value").unwrap_or("").trim_start_matches("port:").to_owned();
             pair.set("value", value);
         }
+        log.debug(format!("{about} renaming {old} as {name}{how}"));
+        pair.set("name", name);
     }
+    set.retain_children(|pair| !drop(pair));
 }
 
-fn meta(set: &mut Element) -> bool {
+/// True if nothing is left of a set that had something.
+fn meta(set: &mut Element, rsc: &str, log: &mut Log) -> bool {
     let had_content = !set.is_leaf();
+    let about = "Resource meta_attributes:";
+    let whose = format!("{rsc} (meta={})", set.id().unwrap_or(""));
+    for pair in set.children_named("nvpair") {
+        match pair.get("name").unwrap_or("") {
+            name
+            @ ("isolation" | "isolation-host" | "isolation-instance" | "isolation-wrapper") => {
+                log.warn(format!(
+                    "{about} {whose}: renaming {name} as target-role, redefined as Stopped"
+                ));
+                log.warn(format!(
+                    "{about} ... i.e. resource at hand disabled; isolation wrappers obsoleted with \
+                     bundle resources"
+                ));
+            }
+            name @ ("resource-failure-stickiness" | "resource_failure_stickiness") => {
+                if pair.get("value") == Some("-INFINITY") {
+                    log.debug(format!(
+                        "{about} {whose}: renaming {name} as migration-threshold, redefined as 1, \
+                         for matching -INFINITY"
+                    ));
+                } else {
+                    log.info(format!("{about} {whose}: dropping {name}"));
+                    log.info(format!("{about} ... migration-threshold can be configured instead"));
+                }
+            }
+            _ => {}
+        }
+    }
     let mut replaced = false;
     set.retain_children(|pair| match pair.get("name") {
         Some("isolation" | "isolation-host" | "isolation-instance" | "isolation-wrapper") => {
@@ -275,82 +359,4 @@ fn meta(set: &mut Element) -> bool {
         pair.set("value", value);
     }
     had_content && set.is_leaf()
-}
-
-const OP_PARAMS: [&str; 7] =
-    ["interval-origin", "start-delay", "enabled", "on-fail", "record-pending", "role", "timeout"];
-
-fn operation(
-    op: &mut Element,
-    requires: &mut Option<(String, String)>,
-    sets: &mut Vec<(bool, Element)>,
-) {
-    let op_id = op.id().unwrap_or("").to_owned();
-    let counts = matches!(op.get("name"), Some("start" | "promote"));
-    if let Some(value) = op.unset("requires")
-        && counts
-    {
-        *requires = Some((op_id.clone(), value.to_string()));
-    }
-    let mut plain: Vec<Element> = Vec::new();
-    let mut ruled: Vec<Element> = Vec::new();
-    for set in op.children_mut() {
-        let is_instance = set.name() == "instance_attributes";
-        let taken: Vec<Element> = set
-            .children_named("nvpair")
-            .filter(|pair| {
-                let name = pair.get("name").unwrap_or("");
-                name == "requires" || is_instance && OP_PARAMS.contains(&name)
-            })
-            .cloned()
-            .collect();
-        if taken.is_empty() {
-            continue;
-        }
-        set.retain_children(|child| !taken.contains(child));
-        let mut shell = set.clone();
-        shell.retain_children(|child| child.name() == "rule");
-        shell.rename("meta_attributes");
-        shell.set("id", format!("_2TO3_{}", set.id().unwrap_or("")));
-        for pair in taken {
-            let is_requires = pair.get("name") == Some("requires");
-            if is_requires && counts {
-                sets.push((!is_instance, shell.clone().with_child(pair)));
-            } else if is_requires {
-                // Without meaning for other operations.
-            } else if shell.child("rule").is_some() {
-                ruled.push(shell.clone().with_child(pair));
-            } else {
-                // Of several values of a name the last wins.
-                plain.retain(|other: &Element| other.get("name") != pair.get("name"));
-                plain.push(pair);
-            }
-        }
-    }
-    op.retain_children(|set| {
-        !matches!(set.name(), "instance_attributes" | "meta_attributes")
-            || set.has("id-ref")
-            || set.child("nvpair").is_some()
-    });
-    if !plain.is_empty() {
-        let target = op
-            .children_mut()
-            .find(|set| set.name() == "meta_attributes" && set.child("rule").is_none());
-        match target {
-            Some(set) => {
-                for pair in plain {
-                    if !has_pair(set, pair.get("name").unwrap_or("")) {
-                        set.push(pair);
-                    }
-                }
-            }
-            None => {
-                let mut set =
-                    Element::new("meta_attributes").with("id", format!("_2TO3_{op_id}-meta"));
-                plain.into_iter().for_each(|pair| set.push(pair));
-                op.push(set);
-            }
-        }
-    }
-    ruled.into_iter().for_each(|set| op.push(set));
 }

@@ -5,6 +5,8 @@
 
 use xml::{Element, Node};
 
+use super::message::Log;
+
 /// What the ids of copied sets and of their content begin with.
 const SET: &str = "_cibtr-2_";
 
@@ -56,8 +58,8 @@ fn copy(target: &Element, id: &str) -> Element {
 }
 
 /// Makes references again of copies that are still like their originals.
-pub(super) fn collapse(cib: &mut Element) {
-    fn walk(all: &Element, element: &mut Element) {
+pub(super) fn collapse(cib: &mut Element, log: &mut Log) {
+    fn walk(all: &Element, element: &mut Element, log: &mut Log) {
         for child in element.children_mut() {
             let origin = child.id().and_then(|id| id.strip_prefix(SET)).map(str::to_owned);
             match origin.filter(|_| is_set(child)) {
@@ -65,16 +67,24 @@ pub(super) fn collapse(cib: &mut Element) {
                     let original = all.descendants().find(|other| {
                         other.name() == child.name() && other.id() == Some(id.as_str())
                     });
-                    if original.is_some_and(|original| same_content(original, child)) {
-                        *child = Element::new(child.name()).with("id-ref", id);
+                    match original {
+                        None => log.debug(format!(
+                            "{}: original element pointed to with @id-ref ({id}) disappeared \
+                             during upgrade",
+                            child.name()
+                        )),
+                        Some(original) if same_content(original, child) => {
+                            *child = Element::new(child.name()).with("id-ref", id);
+                        }
+                        Some(_) => {}
                     }
                 }
-                None => walk(all, child),
+                None => walk(all, child, log),
             }
         }
     }
     let all = cib.clone();
-    walk(&all, cib);
+    walk(&all, cib, log);
 }
 
 /// Equality that does not look at ids.

@@ -1,0 +1,113 @@
+//! Every upgrade of the conformance cases gives the expected document and prints the expected
+//! messages; every configuration of the cases validates as it should.
+//!
+//! The cases lie in `../shared/cases` beside the repository, or where `QUORATE_SHARED` says.
+
+#![allow(clippy::unwrap_used)]
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use cib::schema::Version;
+use cib::upgrade;
+use xml::{Element, Node};
+
+fn cases() -> PathBuf {
+    let shared = std::env::var_os("QUORATE_SHARED").map_or_else(
+        || Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared"),
+        PathBuf::from,
+    );
+    let cases = shared.join("cases");
+    assert!(cases.is_dir(), "{} is missing; set QUORATE_SHARED", cases.display());
+    cases
+}
+
+fn files(folder: &Path) -> Vec<PathBuf> {
+    let mut files: Vec<PathBuf> =
+        fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
+    files.sort();
+    files
+}
+
+fn document(path: &Path) -> Element {
+    xml::parse(&fs::read_to_string(path).unwrap()).unwrap()
+}
+
+/// White space, comments and the order of attributes do not count.
+fn comparable(document: &Element) -> String {
+    let mut document = document.clone();
+    document.for_each_mut(&mut |element| {
+        element.sort_attrs();
+        element.nodes_mut().retain(|node| matches!(node, Node::Element(_)));
+    });
+    document.to_pretty()
+}
+
+fn lines(path: &Path) -> Vec<String> {
+    let text = fs::read_to_string(path).unwrap_or_default();
+    text.lines().map(str::to_owned).filter(|line| !line.trim().is_empty()).collect()
+}
+
+fn upgrades(folder: &str, from: Version) {
+    let folder = cases().join("schemas").join(folder);
+    let (mut seen, mut wrong) = (0, Vec::new());
+    for input in files(&folder.join("input")) {
+        let name = input.file_stem().unwrap().to_string_lossy().into_owned();
+        let expected = document(&folder.join("expected").join(input.file_name().unwrap()));
+        let messages = folder.join("messages").join(format!("{name}.txt"));
+        seen += 1;
+        let Some(done) = upgrade::transform(&document(&input), from) else {
+            wrong.push(format!("{name}: not transformed"));
+            continue;
+        };
+        let (got, want) = (comparable(&done.document), comparable(&expected));
+        if got != want {
+            wrong.push(format!("{name}: document\n{}", difference(&want, &got)));
+        }
+        let got: Vec<String> = done.messages.iter().map(ToString::to_string).collect();
+        let want = lines(&messages);
+        if got != want {
+            let text = difference(&want.join("\n"), &got.join("\n"));
+            wrong.push(format!("{name}: messages\n{text}"));
+        }
+    }
+    assert!(seen > 20, "only {seen} cases");
+    assert!(wrong.is_empty(), "{} of {seen} differ:\n{}", wrong.len(), wrong.join("\n"));
+}
+
+/// The lines that only one side has.
+fn difference(want: &str, got: &str) -> String {
+    let (want, got): (Vec<&str>, Vec<&str>) = (want.lines().collect(), got.lines().collect());
+    let missing = want.iter().filter(|line| !got.contains(line)).map(|line| format!("- {line}"));
+    let extra = got.iter().filter(|line| !want.contains(line)).map(|line| format!("+ {line}"));
+    let lines: Vec<String> = missing.chain(extra).collect();
+    if lines.is_empty() {
+        return format!("other order:\n{}", got.join("\n"));
+    }
+    lines.join("\n")
+}
+
+#[test]
+fn documents_of_2_10_become_3_0() {
+    upgrades("2.10-to-3.0", 210);
+}
+
+#[test]
+fn documents_of_3_10_become_4_0() {
+    upgrades("3.10-to-4.0", 310);
+}
+
+/// The steps are idempotent: what was rewritten is not rewritten again, and an upgraded document
+/// is not upgraded again.
+#[test]
+fn an_upgrade_is_idempotent() {
+    for folder in ["2.10-to-3.0", "3.10-to-4.0"] {
+        for input in files(&cases().join("schemas").join(folder).join("input")) {
+            let once = upgrade::upgrade_to(&document(&input), cib::schema::NEWEST);
+            let once = once.unwrap_or_else(|rc| panic!("{}: {rc}", input.display()));
+            let twice = upgrade::upgrade_to(&once.document, cib::schema::NEWEST).unwrap();
+            assert_eq!(once.document, twice.document, "{}", input.display());
+            assert!(!twice.raised && twice.steps.is_empty());
+        }
+    }
+}
