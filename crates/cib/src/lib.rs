@@ -18,6 +18,7 @@ pub mod patch;
 pub mod rc;
 pub mod request;
 pub mod schema;
+pub mod settings;
 pub mod store;
 pub mod upgrade;
 pub mod version;

@@ -5,6 +5,7 @@
 use std::path::Path;
 
 use base::CrmExit;
+use cib::settings::{self, Daemon};
 
 /// The release whose interfaces we speak; tools and shells compare it.
 pub const VERSION: &str = "2.1.5";
@@ -60,6 +61,41 @@ pub fn parse_options(name: &str, args: &[String]) -> Result<Options, i32> {
         }
     }
     Ok(options)
+}
+
+/// What a daemon prints when asked for its `metadata`: the cluster options it obeys.
+pub fn metadata(daemon: Daemon) -> String {
+    let (name, title, description) = match daemon {
+        Daemon::Based => (
+            "pacemaker-based",
+            "Cluster Information Base manager options",
+            "Cluster options used by Pacemaker's Cluster Information Base manager",
+        ),
+        Daemon::Controld => (
+            "pacemaker-controld",
+            "Pacemaker controller options",
+            "Cluster options used by Pacemaker's controller",
+        ),
+        Daemon::Schedulerd => (
+            "pacemaker-schedulerd",
+            "Pacemaker scheduler options",
+            "Cluster options used by Pacemaker's scheduler",
+        ),
+    };
+    let own = settings::CLUSTER.iter().filter(|setting| setting.daemon == Some(daemon));
+    settings::daemon_metadata(name, VERSION, title, description, own)
+}
+
+/// What the fencer prints when asked for its `metadata`: the parameters of all fencing resources.
+pub fn fencer_metadata() -> String {
+    settings::daemon_metadata(
+        "pacemaker-fenced",
+        VERSION,
+        "Instance attributes available for all \"stonith\"-class resources",
+        "Instance attributes available for all \"stonith\"-class resources and used by Pacemaker's \
+         fence daemon",
+        settings::FENCING.iter(),
+    )
 }
 
 /// Reads the options, opens the log, goes to the working directory.

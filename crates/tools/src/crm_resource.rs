@@ -14,6 +14,7 @@ use scheduler::ids::RscIx;
 use scheduler::model::Variant;
 
 use crate::options::{Arg, Parsed, Table, flag, maybe, old, value};
+use crate::list_options;
 use crate::output::{self, Fail, Out};
 use crate::rc::Rc;
 use crate::source::{Source, Wish};
@@ -518,12 +519,12 @@ fn work(parsed: &Parsed, out: &mut Out) -> Result<CrmExit, Fail> {
         "list-agents" => return agent::agents(out, argument.unwrap_or("")),
         "show-metadata" => return agent::metadata(out, argument.unwrap_or("")),
         "list-options" => {
-            return Err(match argument {
-                Some("primitive" | "fencing") => {
-                    Fail::new(CrmExit::UnimplementFeature, "--list-options is not supported yet")
-                }
-                _ => Fail::usage("Error parsing option --list-options"),
-            });
+            let list = match argument {
+                Some("primitive") => &list_options::PRIMITIVE,
+                Some("fencing") => &list_options::FENCING,
+                _ => return Err(Fail::unparsed("Error parsing option --list-options")),
+            };
+            return Ok(list_options::show(list, parsed.has("all"), out));
         }
         "digests" => {
             return Err(Fail::new(CrmExit::UnimplementFeature, "--digests is not supported yet"));

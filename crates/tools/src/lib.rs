@@ -27,6 +27,7 @@ pub mod file_cib;
 pub mod ipc;
 pub mod iso8601;
 pub mod launcher;
+pub mod list_options;
 pub mod logging;
 pub mod nodes;
 pub mod nvpairs;

@@ -54,17 +54,25 @@ pub struct Fail {
     pub exit: CrmExit,
     /// Shown as `TOOL: MESSAGE`; empty when all was said.
     pub message: String,
+    /// The command line was not understood: the message goes to stderr in every format, and no
+    /// document is written.
+    pub unparsed: bool,
 }
 
 impl Fail {
     /// A failure with a message.
     pub fn new(exit: CrmExit, message: impl Into<String>) -> Fail {
-        Fail { exit, message: message.into() }
+        Fail { exit, message: message.into(), unparsed: false }
     }
 
     /// Wrong usage (exit 64).
     pub fn usage(message: impl Into<String>) -> Fail {
         Fail::new(CrmExit::Usage, message)
+    }
+
+    /// A command line that was not understood (exit 64).
+    pub fn unparsed(message: impl Into<String>) -> Fail {
+        Fail { unparsed: true, ..Fail::usage(message) }
     }
 
     /// A failure about which everything was said already.
@@ -237,6 +245,10 @@ impl Out {
     fn finish(mut self, result: Result<CrmExit, Fail>) -> i32 {
         let exit = match result {
             Ok(exit) => exit,
+            Err(fail) if fail.unparsed => {
+                eprintln!("{}: {}", self.tool, fail.message);
+                return fail.exit.code();
+            }
             Err(fail) => {
                 if !fail.message.is_empty() {
                     let message = format!("{}: {}", self.tool, fail.message);

@@ -11,7 +11,6 @@
 pub mod core;
 pub mod disk;
 pub mod messages;
-pub mod metadata;
 pub mod peers;
 pub mod shell;
 #[cfg(test)]

@@ -12,7 +12,7 @@ use qb::mainloop::{Interest, Loop, Signals, Token};
 
 use super::core::{Based, Ctx, NewClient, Output};
 use super::disk::Disk;
-use super::metadata;
+use cib::settings::Daemon;
 use crate::cluster::group::{Event as GroupEvent, Group};
 use crate::cluster::message::{Kind, To};
 use crate::cluster::wire::{Wire, host_name};
@@ -63,7 +63,7 @@ fn wishes(args: &[String]) -> Wishes {
 pub fn main(args: &[String]) -> i32 {
     let wishes = wishes(args);
     if wishes.rest.get(1).is_some_and(|word| word == "metadata") {
-        println!("{}", metadata::text());
+        print!("{}", daemon::metadata(Daemon::Based));
         return CrmExit::Ok.code();
     }
     if let Err(exit) = daemon::start("pacemaker-based", &wishes.rest) {

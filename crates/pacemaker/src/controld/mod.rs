@@ -18,7 +18,6 @@ mod join;
 pub mod key;
 mod lrm;
 pub mod metadata;
-mod option_list;
 pub mod options;
 mod routing;
 pub mod shell;

@@ -10,6 +10,7 @@ use std::os::fd::BorrowedFd;
 use std::time::Duration;
 
 use agents::AgentName;
+use ::cib::settings::Daemon;
 use base::log::Priority;
 use base::{CrmExit, NodeId, Time};
 use corosync_client::quorum::{self, Quorum};
@@ -67,7 +68,7 @@ struct Shell {
 /// `pacemaker-controld`.
 pub fn main(args: &[String]) -> i32 {
     if args.get(1).is_some_and(|word| word == "metadata") {
-        print!("{}", super::option_list::document());
+        print!("{}", daemon::metadata(Daemon::Controld));
         return CrmExit::Ok.code();
     }
     if args.get(1).is_some_and(|word| word == "version") {

@@ -15,7 +15,6 @@ mod core_tests;
 pub mod device;
 pub mod execute;
 pub mod history;
-pub mod metadata;
 pub mod operation;
 pub mod originate;
 mod registry;

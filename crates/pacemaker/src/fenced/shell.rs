@@ -67,7 +67,7 @@ struct Shell {
 /// `pacemaker-fenced`.
 pub fn main(args: &[String]) -> i32 {
     if args.get(1).is_some_and(|word| word == "metadata") {
-        println!("{}", super::metadata::text());
+        print!("{}", daemon::fencer_metadata());
         return CrmExit::Ok.code();
     }
     let args: Vec<String> = args

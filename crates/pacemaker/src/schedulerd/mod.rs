@@ -3,7 +3,6 @@
 //! [`Core`] turns requests into answers and says which input to save under which name; the shell
 //! owns the endpoint, the clock and the files. Source: `spec/pacemaker-ipc.md` §7.4.
 
-mod option_list;
 pub mod shell;
 mod store;
 

@@ -10,6 +10,7 @@ use qb::mainloop::{Interest, Loop, Signals, Token};
 use scheduler::model::{Message, Severity};
 
 use super::{Answer, Core, Saving, store};
+use cib::settings::Daemon;
 use crate::daemon;
 use crate::service::{Event, Request, Service};
 
@@ -25,7 +26,7 @@ struct Shell {
 /// `pacemaker-schedulerd`.
 pub fn main(args: &[String]) -> i32 {
     if args.get(1).is_some_and(|word| word == "metadata") {
-        print!("{}", super::option_list::document());
+        print!("{}", daemon::metadata(Daemon::Schedulerd));
         return CrmExit::Ok.code();
     }
     match daemon::start("pacemaker-schedulerd", args) {
