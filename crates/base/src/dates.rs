@@ -1,5 +1,9 @@
 //! Dates and durations of ISO 8601 as rules use them, on the proleptic Gregorian calendar.
-//! Source: `spec/cib.md` §13.6–13.7.
+//! Reading them, and saying why they cannot be read, is in [`parse`]. Source: `spec/cib.md` §13.6–13.7.
+
+mod parse;
+
+pub use parse::{DateError, Period};
 
 /// A point in time: seconds since 1970 in UTC, and the offset in which its fields are read.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
@@ -108,41 +112,6 @@ impl DateTime {
         }
     }
 
-    /// Reads a date with or without time. `local_offset` is that of times without one.
-    pub fn parse(text: &str, now: i64, local_offset: i32) -> Option<DateTime> {
-        let text = text.trim();
-        if text.eq_ignore_ascii_case("epoch") {
-            return Some(DateTime::utc(0));
-        }
-        if text.is_empty() {
-            return Some(DateTime { epoch: now, offset: local_offset });
-        }
-        let today = (now + i64::from(local_offset)).div_euclid(86_400);
-        let (days, time) = if let Some(time) = text.strip_prefix('T') {
-            (today, Some(time))
-        } else if text.find([':', '-']).is_some_and(|at| text.as_bytes()[at] == b':')
-            && !text.contains(['T', ' '])
-        {
-            (today, Some(text))
-        } else {
-            let (date, time) = match text.find(['T', ' ']) {
-                Some(at) => (&text[..at], Some(text[at + 1..].trim_start())),
-                None => (text, None),
-            };
-            (parse_date(date)?, time.filter(|time| !time.is_empty()))
-        };
-        let Some(time) = time else {
-            return Some(DateTime::utc(days * 86_400));
-        };
-        let (clock, zone) = match time.find(['Z', 'z', '+', '-', ' ']) {
-            Some(at) => (&time[..at], time[at..].trim_start()),
-            None => (time, ""),
-        };
-        let seconds = parse_clock(clock)?;
-        let offset = parse_zone(zone, local_offset)?;
-        Some(DateTime { epoch: days * 86_400 + seconds - i64::from(offset), offset })
-    }
-
     /// `2005-01-20 12:30:00Z`
     pub fn to_utc_text(self) -> String {
         let f = DateTime::utc(self.epoch).fields();
@@ -171,84 +140,6 @@ impl DateTime {
     }
 }
 
-fn digits(text: &str) -> Option<i64> {
-    (!text.is_empty() && text.len() <= 10 && text.bytes().all(|c| c.is_ascii_digit()))
-        .then(|| text.parse().ok())
-        .flatten()
-}
-
-fn parse_date(text: &str) -> Option<i64> {
-    let parts: Vec<&str> = text.split('-').collect();
-    let (year, month, day) = match parts.as_slice() {
-        [year, week, day] if week.starts_with('W') => {
-            let (year, week, day) = (digits(year)?, digits(&week[1..])?, digits(day)?);
-            let weeks = (first_monday(year + 1) - first_monday(year)) / 7;
-            if !(1..=weeks).contains(&week) || !(1..=7).contains(&day) {
-                return None;
-            }
-            return Some(first_monday(year) + (week - 1) * 7 + day - 1);
-        }
-        [year, month, day] => (digits(year)?, digits(month)?, digits(day)?),
-        [year, ordinal] => return from_ordinal(digits(year)?, digits(ordinal)?),
-        [compact] if compact.len() == 8 => {
-            digits(compact)?;
-            (digits(&compact[..4])?, digits(&compact[4..6])?, digits(&compact[6..])?)
-        }
-        [compact] if compact.len() == 7 => {
-            digits(compact)?;
-            return from_ordinal(digits(&compact[..4])?, digits(&compact[4..])?);
-        }
-        _ => return None,
-    };
-    if !(1..=12).contains(&month) || !(1..=month_days(year, month)).contains(&day) {
-        return None;
-    }
-    Some(days_from_civil(year, month, day))
-}
-
-fn from_ordinal(year: i64, day: i64) -> Option<i64> {
-    (1..=365 + i64::from(is_leap(year)))
-        .contains(&day)
-        .then(|| days_from_civil(year, 1, 1) + day - 1)
-}
-
-fn parse_clock(text: &str) -> Option<i64> {
-    let fields: Vec<i64> = if text.contains(':') {
-        text.split(':').map(digits).collect::<Option<_>>()?
-    } else {
-        digits(text)?;
-        if !text.len().is_multiple_of(2) {
-            return None;
-        }
-        (0..text.len() / 2).map(|i| digits(&text[2 * i..2 * i + 2])).collect::<Option<_>>()?
-    };
-    let field = |i: usize| fields.get(i).copied().unwrap_or(0);
-    let (hour, minute, second) = (field(0), field(1), field(2));
-    if fields.len() > 3 || minute > 59 || second > 59 {
-        return None;
-    }
-    if hour > 24 || (hour == 24 && (minute, second) != (0, 0)) {
-        return None;
-    }
-    Some(hour * 3600 + minute * 60 + second)
-}
-
-fn parse_zone(text: &str, local: i32) -> Option<i32> {
-    if text.is_empty() {
-        return Some(local);
-    }
-    if text.eq_ignore_ascii_case("z") {
-        return Some(0);
-    }
-    let sign = match text.as_bytes().first()? {
-        b'+' => 1,
-        b'-' => -1,
-        _ => return None,
-    };
-    let seconds = i32::try_from(parse_clock(&text[1..])?).ok()?;
-    Some(sign * seconds)
-}
-
 /// A duration in calendar units.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct Duration {
@@ -269,45 +160,26 @@ pub struct Duration {
 }
 
 impl Duration {
-    /// Reads `P1Y2M3DT4H5M6S`.
-    pub fn parse(text: &str) -> Option<Duration> {
-        let mut rest = text.strip_prefix('P')?;
-        let (mut span, mut in_time, mut pairs) = (Duration::default(), false, 0);
-        while !rest.is_empty() && !rest.starts_with(['/', ' ']) {
-            if let Some(after) = rest.strip_prefix('T') {
-                in_time = true;
-                rest = after;
-                continue;
-            }
-            let signed = usize::from(rest.starts_with(['-', '+', ':']));
-            let end = rest[signed..].find(|c: char| !c.is_ascii_digit())? + signed;
-            let mut value = digits(&rest[signed..end])?;
-            if rest.starts_with('-') {
-                value = -value;
-            }
-            match (in_time, rest.as_bytes().get(end)?) {
-                (false, b'Y') => span.years = value,
-                (false, b'M') => span.months = value,
-                (false, b'W') => span.weeks = value,
-                (false, b'D') => span.days = value,
-                (true, b'M') => span.minutes = value,
-                // Unambiguous, so upstream takes them without a `T` as well.
-                (_, b'H') => span.hours = value,
-                (_, b'S') => span.seconds = value,
-                _ => return None,
-            }
-            pairs += 1;
-            rest = &rest[end + 1..];
-        }
-        (pairs > 0).then_some(span)
-    }
-
     /// Its length with years of 365 and months of 30 days.
     pub fn seconds_flat(self) -> i64 {
         (self.years * 365 + self.months * 30 + self.weeks * 7 + self.days) * 86_400
             + self.hours * 3600
             + self.minutes * 60
             + self.seconds
+    }
+
+    /// The point in time that much earlier.
+    pub fn before(self, end: DateTime) -> DateTime {
+        let back = Duration {
+            years: -self.years,
+            months: -self.months,
+            weeks: -self.weeks,
+            days: -self.days,
+            hours: -self.hours,
+            minutes: -self.minutes,
+            seconds: -self.seconds,
+        };
+        back.after(end)
     }
 
     /// The point in time that much later: years keep the day of the year, months clip the day.
