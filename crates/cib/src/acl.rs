@@ -2,6 +2,8 @@
 //!
 //! Source: `spec/cib.md` §10.
 
+mod access;
+
 use std::collections::BTreeMap;
 
 use xml::{Element, Node, NodePath, XPath};
@@ -9,6 +11,8 @@ use xml::{Element, Node, NodePath, XPath};
 use crate::diff::same;
 use crate::document::cluster_option;
 use crate::rc::Rc;
+
+pub use access::{Access, AccessMap};
 
 /// What an entry grants or takes.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -19,7 +23,7 @@ enum Kind {
 }
 
 /// Marks of an element: what entries matched it.
-#[derive(Clone, Copy, Default)]
+#[derive(Clone, Copy, Default, Debug)]
 struct Marks {
     read: bool,
     write: bool,
@@ -28,9 +32,14 @@ struct Marks {
 
 type MarkedPaths = BTreeMap<NodePath, Marks>;
 
+/// Whether entries can say anything about a user: root and the cluster's own user may do all.
+pub fn is_subject(user: &str) -> bool {
+    !matches!(user, "" | "root" | "hacluster")
+}
+
 /// Whether access control applies: the option `enable-acl` is on and the user is an ordinary one.
 pub fn applies(cib: &Element, user: &str) -> bool {
-    !matches!(user, "" | "root" | "hacluster")
+    is_subject(user)
         && cluster_option(cib, "enable-acl").is_some_and(|value| {
             matches!(value.to_ascii_lowercase().as_str(), "true" | "on" | "yes" | "y" | "1")
         })

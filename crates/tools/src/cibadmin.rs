@@ -1,6 +1,7 @@
 //! `cibadmin`: query and edit the CIB.
 //! Source: `spec/cli-pacemaker.md` §7.1, `spec/pacemaker-ipc.md` §4.
 
+mod access;
 mod data;
 
 use base::CrmExit;
@@ -226,12 +227,21 @@ fn work(parsed: &Parsed, out: &mut Out) -> Result<CrmExit, Fail> {
     if command == "upgrade" {
         options |= call::VERBOSE;
     }
-    let user = parsed.value("user").map(str::to_owned);
+    let shows_access = command == "query" && parsed.has("show-access");
+    if shows_access {
+        access::check(parsed)?;
+    }
+    // The rights of a user can only be shown by somebody who sees all.
+    let user = parsed.value("user").filter(|_| !shows_access).map(str::to_owned);
     let mut source =
         Source::open(&source::Wish { tool: "cibadmin", user, writes: command != "query" })
             .map_err(|rc| {
                 Fail::new(rc.exit(), format!("Could not connect to the CIB API: {rc}"))
             })?;
+    if shows_access {
+        let place = xpath.as_deref().or(scope.as_deref().filter(|scope| *scope != "all"));
+        return access_page(parsed, out, &mut source, place);
+    }
     let op = match command {
         "upgrade" => "cib_upgrade",
         "query" => "cib_query",
@@ -284,6 +294,33 @@ fn work(parsed: &Parsed, out: &mut Out) -> Result<CrmExit, Fail> {
     Ok(CrmExit::Ok)
 }
 
+/// Shows a user's rights to the document, a section of it or what an XPath finds first.
+fn access_page(
+    parsed: &Parsed,
+    out: &mut Out,
+    source: &mut Source,
+    place: Option<&str>,
+) -> Result<CrmExit, Fail> {
+    let document = source.document().map_err(|rc| failed(out, rc, None))?;
+    let path = match place {
+        None => Some(xml::NodePath::root()),
+        Some(place) => {
+            let text = match place.starts_with('/') {
+                true => place.to_owned(),
+                false => format!("//{place}"),
+            };
+            xml::XPath::parse(&text)
+                .and_then(|xpath| xpath.paths(&document))
+                .ok()
+                .and_then(|paths| paths.into_iter().next())
+        }
+    };
+    match path {
+        Some(path) => access::show(parsed, out, &document, &path).map(|()| CrmExit::Ok),
+        None => Err(failed(out, Rc::ENXIO, None)),
+    }
+}
+
 fn out_errors(command: &str) -> String {
     format!("--{command}")
 }
@@ -333,9 +370,6 @@ fn empty(parsed: &Parsed, out: &mut Out) -> Result<CrmExit, Fail> {
 }
 
 fn show(parsed: &Parsed, out: &mut Out, element: &Element) -> Result<(), Fail> {
-    if parsed.has("show-access") {
-        return data::show_access(parsed, out, element);
-    }
     if parsed.has("node-path") {
         let paths: Vec<&str> = element.children().filter_map(|child| child.get("id")).collect();
         let mut text = String::new();

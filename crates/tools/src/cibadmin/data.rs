@@ -1,10 +1,10 @@
-//! The XML that is given to `cibadmin`, and the rendering of access rights.
+//! The XML that is given to `cibadmin`.
 
 use base::CrmExit;
 use xml::Element;
 
 use crate::options::Parsed;
-use crate::output::{Fail, Out};
+use crate::output::Fail;
 use crate::source;
 
 /// Reads the XML of `-X`, `-x` or `-p`; nothing when none of them was given.
@@ -37,13 +37,4 @@ pub(super) fn read(parsed: &Parsed, _command: &str) -> Result<Option<Element>, F
             Err(Fail::new(CrmExit::Config, format!("Couldn't parse input from {origin}: {error}")))
         }
     }
-}
-
-/// Prints the document with marks for what a user may read and write (`--show-access`).
-pub(super) fn show_access(
-    _parsed: &Parsed,
-    _out: &mut Out,
-    _element: &Element,
-) -> Result<(), Fail> {
-    Err(Fail::new(CrmExit::UnimplementFeature, "--show-access is not supported yet"))
 }
