@@ -13,8 +13,8 @@ use base::CrmExit;
 use scheduler::ids::RscIx;
 use scheduler::model::Variant;
 
-use crate::options::{Arg, Parsed, Table, flag, maybe, old, value};
 use crate::list_options;
+use crate::options::{Arg, Parsed, Table, flag, maybe, old, value};
 use crate::output::{self, Fail, Out};
 use crate::rc::Rc;
 use crate::source::{Source, Wish};

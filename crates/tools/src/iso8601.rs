@@ -169,7 +169,8 @@ fn work(parsed: &Parsed, out: &mut Out) -> Result<CrmExit, Fail> {
         date = Some(current);
     }
     if let Some(text) = parsed.value("date") {
-        let parsed = DateTime::read(text, now, zone).map_err(|error| invalid(error, "date/time", text))?;
+        let parsed =
+            DateTime::read(text, now, zone).map_err(|error| invalid(error, "date/time", text))?;
         say(out, "Date", "date", &style.show(parsed, false));
         date = Some(parsed);
     }

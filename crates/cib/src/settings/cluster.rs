@@ -300,9 +300,17 @@ pub static CLUSTER: &[Setting] = &[
     .generated()
     .of(Daemon::Schedulerd),
     FENCING_WATCHDOG_TIMEOUT,
-    former("stonith-watchdog-timeout", "Deprecated alias for fencing-watchdog-timeout", &FENCING_WATCHDOG_TIMEOUT),
+    former(
+        "stonith-watchdog-timeout",
+        "Deprecated alias for fencing-watchdog-timeout",
+        &FENCING_WATCHDOG_TIMEOUT,
+    ),
     FENCING_MAX_ATTEMPTS,
-    former("stonith-max-attempts", "Deprecated alias for fencing-max-attempts", &FENCING_MAX_ATTEMPTS),
+    former(
+        "stonith-max-attempts",
+        "Deprecated alias for fencing-max-attempts",
+        &FENCING_MAX_ATTEMPTS,
+    ),
     setting(
         "concurrent-fencing",
         Kind::Boolean,
@@ -397,15 +405,9 @@ pub static CLUSTER: &[Setting] = &[
         SAME,
     )
     .of(Daemon::Schedulerd),
-    setting(
-        "cluster-ipc-limit",
-        Kind::NonnegativeInteger,
-        None,
-        "Ignored",
-        SAME,
-    )
-    .deprecated()
-    .of(Daemon::Based),
+    setting("cluster-ipc-limit", Kind::NonnegativeInteger, None, "Ignored", SAME)
+        .deprecated()
+        .of(Daemon::Based),
     setting(
         "stop-all-resources",
         Kind::Boolean,
@@ -415,9 +417,17 @@ pub static CLUSTER: &[Setting] = &[
     )
     .of(Daemon::Schedulerd),
     STOP_REMOVED_RESOURCES,
-    former("stop-orphan-resources", "Deprecated alias for stop-removed-resources", &STOP_REMOVED_RESOURCES),
+    former(
+        "stop-orphan-resources",
+        "Deprecated alias for stop-removed-resources",
+        &STOP_REMOVED_RESOURCES,
+    ),
     CANCEL_REMOVED_ACTIONS,
-    former("stop-orphan-actions", "Deprecated alias for cancel-removed-actions", &CANCEL_REMOVED_ACTIONS),
+    former(
+        "stop-orphan-actions",
+        "Deprecated alias for cancel-removed-actions",
+        &CANCEL_REMOVED_ACTIONS,
+    ),
     setting(
         "pe-error-series-max",
         Kind::Integer,

@@ -265,13 +265,7 @@ pub static CLONE: &[Setting] = &[
         "Whether what is ordered after the clone waits for the instance on its node only",
         SAME,
     ),
-    setting(
-        "promotable",
-        Kind::Boolean,
-        Some("false"),
-        "Whether instances can be promoted",
-        SAME,
-    ),
+    setting("promotable", Kind::Boolean, Some("false"), "Whether instances can be promoted", SAME),
     setting(
         "promoted-max",
         Kind::NonnegativeInteger,

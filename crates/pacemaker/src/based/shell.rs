@@ -12,12 +12,12 @@ use qb::mainloop::{Interest, Loop, Signals, Token};
 
 use super::core::{Based, Ctx, NewClient, Output};
 use super::disk::Disk;
-use cib::settings::Daemon;
 use crate::cluster::group::{Event as GroupEvent, Group};
 use crate::cluster::message::{Kind, To};
 use crate::cluster::wire::{Wire, host_name};
 use crate::daemon;
 use crate::service::{Event, Service};
+use cib::settings::Daemon;
 
 /// The endpoints; a client's number is its connection's times their number, plus which it is.
 const SERVICES: [&str; 3] = ["cib_ro", "cib_rw", "cib_shm"];

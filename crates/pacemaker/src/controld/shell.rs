@@ -9,8 +9,8 @@ use std::io;
 use std::os::fd::BorrowedFd;
 use std::time::Duration;
 
-use agents::AgentName;
 use ::cib::settings::Daemon;
+use agents::AgentName;
 use base::log::Priority;
 use base::{CrmExit, NodeId, Time};
 use corosync_client::quorum::{self, Quorum};

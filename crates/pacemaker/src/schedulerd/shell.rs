@@ -10,9 +10,9 @@ use qb::mainloop::{Interest, Loop, Signals, Token};
 use scheduler::model::{Message, Severity};
 
 use super::{Answer, Core, Saving, store};
-use cib::settings::Daemon;
 use crate::daemon;
 use crate::service::{Event, Request, Service};
+use cib::settings::Daemon;
 
 const IPC: Token = Token(1);
 const SIGNALS: Token = Token(2);
