@@ -204,9 +204,14 @@ impl Sched {
 
     /// The block that `crm_simulate` prints for a state.
     pub fn status_block(&self, title: &str, style: Style) -> String {
-        let mut out = format!("{title}:\n  * Node List:\n");
-        out.push_str(&render(&self.node_lines(2)));
-        out.push_str("\n  * Full List of Resources:\n");
+        let mut out = format!("{title}:\n");
+        let nodes = self.node_lines(2);
+        if !nodes.is_empty() {
+            out.push_str("  * Node List:\n");
+            out.push_str(&render(&nodes));
+            out.push('\n');
+        }
+        out.push_str("  * Full List of Resources:\n");
         let lines = self.resource_lines(2, style);
         if lines.is_empty() {
             out.push_str("    * No resources\n");

@@ -3,14 +3,17 @@
 
 mod execute;
 mod inject;
+mod step;
 
 use std::sync::Arc;
 
+use cib::CibVersion;
 use ecow::EcoString;
 use xml::Element;
 
 pub use execute::{Execution, execute};
 pub use inject::{Injections, inject};
+pub use step::Step;
 
 use crate::text::{parse_op_key, scan_int};
 
@@ -33,19 +36,53 @@ pub struct OpSpec {
 
 impl OpSpec {
     /// Reads one.
-    pub fn parse(text: &str) -> Option<OpSpec> {
-        let (key, rest) = text.split_once('@')?;
-        let (node, rc) = rest.split_once('=')?;
-        let (rsc, task, interval) = parse_op_key(key)?;
-        Some(OpSpec {
+    ///
+    /// # Errors
+    /// What is wrong with it, in upstream's words.
+    pub fn parse(text: &str) -> Result<OpSpec, String> {
+        // Upstream scans the parts one after the other and says how many it got.
+        let fields =
+            |found: i32| Err(format!("Invalid operation spec: {text}.  Only found {found} fields"));
+        if text.is_empty() {
+            return fields(-1);
+        }
+        let (key, rest) = text.split_once('@').unwrap_or((text, ""));
+        if key.is_empty() {
+            return fields(0);
+        }
+        let (node, rc) = rest.split_once('=').unwrap_or((rest, ""));
+        if node.is_empty() {
+            return fields(1);
+        }
+        let Some(rc) = scan_int(rc).and_then(|rc| i32::try_from(rc).ok()) else {
+            return fields(2);
+        };
+        let Some((rsc, task, interval)) = parse_op_key(key) else {
+            return Err(format!("Invalid operation key: {key}"));
+        };
+        Ok(OpSpec {
             text: text.into(),
             rsc: rsc.into(),
             task: task.into(),
             interval,
             node: node.into(),
-            rc: i32::try_from(scan_int(rc)?).ok()?,
+            rc,
         })
     }
+}
+
+/// Raises the counters of a document as its keeper would after one change.
+/// Source: `spec/cib.md` §5.2.
+pub(crate) fn count_change(cib: &mut Arc<Element>, configuration: bool) {
+    let cib = Arc::make_mut(cib);
+    let mut version = CibVersion::of(cib);
+    if configuration {
+        version.epoch = version.epoch.saturating_add(1);
+        version.num_updates = 0;
+    } else {
+        version.num_updates = version.num_updates.saturating_add(1);
+    }
+    version.store(cib);
 }
 
 /// The state of a node, created if there is none.
@@ -54,6 +91,13 @@ pub(crate) fn node_state<'a>(
     name: &str,
     id: Option<&str>,
 ) -> &'a mut Element {
+    let there = cib.child("status").is_some_and(|status| {
+        let mut states = status.children_named("node_state");
+        states.any(|state| state.get("uname") == Some(name) || (id.is_some() && state.id() == id))
+    });
+    if !there {
+        count_change(cib, false);
+    }
     let status = Arc::make_mut(cib).child_or_new("status");
     let known = status
         .children()
@@ -97,7 +141,8 @@ pub(crate) struct Record<'a> {
     pub(crate) interval: u32,
     pub(crate) rc: i32,
     pub(crate) target_rc: i32,
-    pub(crate) transition: String,
+    /// Why it ended so, if somebody wanted it to.
+    pub(crate) reason: &'a str,
     pub(crate) digest: Option<String>,
     pub(crate) migrate: Option<(&'a str, &'a str)>,
     pub(crate) notify_key: Option<String>,
@@ -106,7 +151,12 @@ pub(crate) struct Record<'a> {
 
 /// Writes an operation into the history of a node.
 pub(crate) fn record_op(state: &mut Element, node: &str, record: &Record<'_>) {
-    let resources = state.child_or_new("lrm").child_or_new("lrm_resources");
+    let owner: EcoString = state.id().unwrap_or(node).into();
+    let lrm = state.child_or_new("lrm");
+    if lrm.id().is_none() {
+        lrm.set("id", owner);
+    }
+    let resources = lrm.child_or_new("lrm_resources");
     // Like any look-up by XPath, this one finds nothing where there is more than one.
     let position = |wanted: &str| -> Option<usize> {
         let mut found = resources.nodes().iter().enumerate().filter(|(_, node)| {
@@ -135,6 +185,7 @@ pub(crate) fn record_op(state: &mut Element, node: &str, record: &Record<'_>) {
         Some(key) => key.clone(),
         None => crate::text::op_key(&id, record.task, record.interval),
     };
+    let transition = format!("{call}:-1:{}:xxxxxxxx-xxxx-xxxx-xxxx-xxxxxxxxxxxx", record.target_rc);
     let failed = record.rc != record.target_rc;
     let mut ids = Vec::new();
     if record.task == "notify" || record.task.starts_with("migrate_") {
@@ -163,9 +214,9 @@ pub(crate) fn record_op(state: &mut Element, node: &str, record: &Record<'_>) {
             .with("operation", task)
             .with("crm-debug-origin", "crm_simulate")
             .with("crm_feature_set", crate::FEATURE_SET)
-            .with("transition-key", record.transition.as_str())
-            .with("transition-magic", format!("0:{};{}", record.rc, record.transition))
-            .with("exit-reason", "")
+            .with("transition-key", transition.as_str())
+            .with("transition-magic", format!("0:{};{transition}", record.rc))
+            .with("exit-reason", record.reason)
             .with("on_node", node)
             .with("call-id", call.to_string())
             .with("rc-code", record.rc.to_string())

@@ -77,7 +77,7 @@ pub fn scheduler_message(message: &scheduler::model::Message) {
         Severity::ConfigWarning | Severity::Warning => (Priority::Warning, "warning"),
         Severity::Notice => (Priority::Notice, "notice"),
     };
-    if base::log::enabled(priority, "") {
+    if base::log::enabled(priority, "") || is_traced(message.source) {
         eprintln!("({}) \t{word}: {}", message.source, message.text);
     }
 }

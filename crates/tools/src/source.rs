@@ -89,6 +89,11 @@ pub fn shadow_file(name: &str) -> PathBuf {
     shadow_dir().join(format!("shadow.{name}"))
 }
 
+/// The file of the shadow copy that commands work on, if they do.
+pub fn active_shadow() -> Option<PathBuf> {
+    variable("CIB_shadow").map(|name| shadow_file(&name))
+}
+
 /// The login name of a user.
 pub fn user_name(uid: u32) -> Option<String> {
     let passwd = std::fs::read_to_string("/etc/passwd").ok()?;

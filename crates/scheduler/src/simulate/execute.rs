@@ -7,17 +7,17 @@ use std::sync::Arc;
 use ecow::EcoString;
 use xml::Element;
 
-use super::{OpSpec, Record, node_state, record_op};
+use super::inject::{add_failcount, forget, set_state};
+use super::{OpSpec, Record, Step, count_change, node_state, record_op};
 use crate::model::{Attrs, Sched};
-use crate::present::Line;
 use crate::score::INFINITY;
 use crate::text::scan_int;
 
 /// What came of it.
 #[derive(Debug, Default)]
 pub struct Execution {
-    /// What was done, one line an item.
-    pub lines: Vec<Line>,
+    /// What was done.
+    pub steps: Vec<Step>,
     /// The graph could not be executed to its end.
     pub invalid: bool,
 }
@@ -36,7 +36,7 @@ struct Engine<'a> {
     fails: &'a [OpSpec],
     failed_offsets: (EcoString, EcoString),
     now: i64,
-    lines: Vec<Line>,
+    steps: Vec<Step>,
     abort_priority: i64,
 }
 
@@ -74,7 +74,7 @@ pub fn execute(
         fails,
         failed_offsets: (offset("failed-start-offset"), offset("failed-stop-offset")),
         now,
-        lines: Vec::new(),
+        steps: Vec::new(),
         abort_priority: 0,
     };
     let mut confirmed: HashSet<i64> = HashSet::new();
@@ -112,24 +112,17 @@ pub fn execute(
         }
     }
     let incomplete = synapses.iter().any(|s| !s.done && !s.skipped);
-    Execution { invalid: incomplete && engine.abort_priority == 0, lines: engine.lines }
+    Execution { invalid: incomplete && engine.abort_priority == 0, steps: engine.steps }
 }
 
 impl Engine<'_> {
-    fn say(&mut self, text: String) {
-        self.lines.push(Line { level: 1, text });
-    }
-
     /// Executes one action; false if it failed.
     fn fire(&mut self, action: &Element) -> bool {
+        let attr = |name: &str| EcoString::from(action.get(name).unwrap_or(""));
         match action.name() {
             "pseudo_event" => {
-                let mut text =
-                    format!("Pseudo action:   {}", action.get("operation_key").unwrap_or(""));
-                if let Some(node) = action.get("on_node") {
-                    text.push_str(&format!(" on {node}"));
-                }
-                self.say(text);
+                let node = action.get("on_node").map(Into::into);
+                self.steps.push(Step::Pseudo { task: attr("operation_key"), node });
                 true
             }
             "crm_event" if action.get("operation") == Some("stonith") => {
@@ -137,11 +130,9 @@ impl Engine<'_> {
                 true
             }
             "crm_event" => {
-                let task = action.get("operation").unwrap_or("");
-                let rsc = action.child("primitive").and_then(Element::id);
-                let node = action.get("on_node").unwrap_or("");
-                let of = rsc.map_or_else(String::new, |rsc| format!(" for {rsc}"));
-                self.say(format!("Cluster action:  {task}{of} on {node}"));
+                let rsc = action.child("primitive").and_then(Element::id).map(Into::into);
+                let (task, node) = (attr("operation"), attr("on_node"));
+                self.steps.push(Step::Cluster { task, rsc, node });
                 true
             }
             _ => self.execute_op(action),
@@ -164,17 +155,24 @@ impl Engine<'_> {
             .to_owned();
         let (name, id) =
             (action.get("on_node").unwrap_or("").to_owned(), action.get("on_node_uuid"));
-        self.say(format!("Fencing {name} ({op})"));
+        self.steps.push(Step::Fence { node: name.as_str().into(), op: op.as_str().into() });
         if op == "on" {
             return;
         }
         let state = node_state(self.cib, &name, id);
-        state.set("in_ccm", "false");
-        state.set("crmd", "offline");
-        state.set("join", "down");
-        state.set("expected", "down");
-        state.set("crm-debug-origin", "crm_simulate");
-        state.retain_children(|c| c.name() != "lrm" && c.name() != "transient_attributes");
+        let changed = set_state(
+            state,
+            &[
+                ("in_ccm", "false"),
+                ("crmd", "offline"),
+                ("join", "down"),
+                ("expected", "down"),
+                ("crm-debug-origin", "simulate_fencing_action"),
+            ],
+        );
+        for _ in 0..changed + forget(state) {
+            count_change(self.cib, false);
+        }
     }
 
     fn execute_op(&mut self, action: &Element) -> bool {
@@ -187,8 +185,12 @@ impl Engine<'_> {
         let interval = meta("CRM_meta_interval").and_then(scan_int).unwrap_or(0);
         let interval = interval.clamp(0, i64::from(u32::MAX)) as u32;
         let node = action.get("on_node").unwrap_or("").to_owned();
-        let pace = if interval > 0 { format!("={interval}") } else { String::new() };
-        self.say(format!("Resource action: {rsc:<15} {task}{pace} on {node}"));
+        self.steps.push(Step::Resource {
+            rsc: rsc.as_str().into(),
+            task: task.as_str().into(),
+            interval,
+            node: node.as_str().into(),
+        });
         if matches!(task.as_str(), "delete" | "meta-data") {
             return true;
         }
@@ -204,7 +206,7 @@ impl Engine<'_> {
         if let Some(spec) = spec {
             rc = spec.rc;
             let id = number(action, "id");
-            self.say(format!("Pretending action {id} failed with rc={rc}"));
+            self.steps.push(Step::Pretended { id, rc });
         }
         let failed = rc != target_rc;
         let id = if action.has("router_node") {
@@ -234,10 +236,7 @@ impl Engine<'_> {
             interval,
             rc,
             target_rc,
-            transition: format!(
-                "{}:-1:{target_rc}:xxxxxxxx-xxxx-xxxx-xxxx-xxxxxxxxxxxx",
-                number(action, "id")
-            ),
+            reason: if spec.is_some() { "User-injected result" } else { "" },
             digest: Some(digest),
             migrate,
             notify_key,
@@ -245,6 +244,7 @@ impl Engine<'_> {
         };
         let state = node_state(self.cib, &node, id);
         record_op(state, &node, &record);
+        count_change(self.cib, false);
         if !failed {
             return true;
         }
@@ -252,7 +252,8 @@ impl Engine<'_> {
         let infinite = (task == "start" && self.failed_offsets.0 == "INFINITY")
             || (task == "stop" && self.failed_offsets.1 == "INFINITY");
         let state = node_state(self.cib, &node, id);
-        super::inject::add_failcount(state, &rsc, &task, interval, infinite, self.now);
+        let counted = add_failcount(state, &rsc, &task, interval, infinite, self.now);
+        self.steps.extend(counted);
         false
     }
 }

@@ -5,9 +5,8 @@ use std::sync::Arc;
 use ecow::EcoString;
 use xml::Element;
 
-use super::{OpSpec, Record, node_state, record_op};
+use super::{OpSpec, Record, Step, count_change, node_state, record_op};
 use crate::model::Sched;
-use crate::present::Line;
 use crate::text::parse_bool;
 
 /// What to inject.
@@ -23,7 +22,7 @@ pub struct Injections {
     pub ticket_revoke: Vec<EcoString>,
     pub ticket_standby: Vec<EcoString>,
     pub ticket_activate: Vec<EcoString>,
-    pub op_inject: Vec<OpSpec>,
+    pub op_inject: Vec<EcoString>,
 }
 
 impl Injections {
@@ -54,9 +53,10 @@ fn set_attr(state: &mut Element, name: &str, value: &str) {
     }
     let set = attrs.child_or_new("instance_attributes");
     if set.id().is_none() {
-        set.set("id", format!("status-{node_id}"));
+        set.set("id", node_id.clone());
     }
-    let id = format!("status-{node_id}-{}", name.replace(['#', ':'], "."));
+    let set_id = set.id().unwrap_or(&node_id);
+    let id = format!("{set_id}-{}", name.replace(['#', ':'], "."));
     for pair in set.children_mut() {
         if pair.get("name") == Some(name) {
             pair.set("value", value);
@@ -82,65 +82,73 @@ pub(crate) fn add_failcount(
     interval: u32,
     infinite: bool,
     now: i64,
-) -> Vec<(String, String)> {
+) -> [Step; 2] {
     let name = format!("fail-count-{rsc}#{task}_{interval}");
     let old = get_attr(state, &name).and_then(crate::text::scan_int).unwrap_or(0);
     let value = if infinite { "INFINITY".to_owned() } else { old.saturating_add(1).to_string() };
     set_attr(state, &name, &value);
     let last = format!("last-failure-{rsc}#{task}_{interval}");
     set_attr(state, &last, &now.to_string());
-    vec![(name, value), (last, now.to_string())]
+    let node: EcoString = state.id().unwrap_or("").into();
+    [(name, value), (last, now.to_string())].map(|(name, value)| Step::Attribute {
+        name: name.into(),
+        value: value.into(),
+        path: "/node_state".into(),
+        node: node.clone(),
+    })
 }
 
-/// Puts events into a CIB; returns what was done, one line an item. `sched` is its state before.
+/// Puts events into a CIB; returns what was done. `sched` is its state before.
 pub fn inject(
     cib: &mut Arc<Element>,
     injections: &Injections,
     sched: &Sched,
     now: i64,
-) -> Vec<Line> {
-    let mut lines = Vec::new();
-    let mut say = |text: String| lines.push(Line { level: 1, text });
+) -> Vec<Step> {
+    let mut steps = Vec::new();
     if let Some(quorum) = &injections.quorum {
-        say(format!("Setting quorum: {quorum}"));
+        steps.push(Step::Quorum(quorum.clone()));
         let have = if parse_bool(quorum) == Some(true) { "1" } else { "0" };
-        Arc::make_mut(cib).set("have-quorum", have);
+        if cib.get("have-quorum") != Some(have) {
+            Arc::make_mut(cib).set("have-quorum", have);
+            count_change(cib, false);
+        }
     }
     if let Some(watchdog) = &injections.watchdog {
-        say(format!("Setting watchdog: {watchdog}"));
+        steps.push(Step::Watchdog(watchdog.clone()));
         set_option(cib, "have-watchdog", watchdog);
     }
-    for node in &injections.node_up {
-        say(format!("Bringing node {node} online"));
-        set_node(cib, node, true, true);
+    for (list, action, member, online) in [
+        (&injections.node_up, "Online", true, true),
+        (&injections.node_down, "Offline", false, false),
+        (&injections.node_fail, "Failing", false, true),
+    ] {
+        for node in list {
+            steps.push(Step::Node { node: node.clone(), action });
+            if !set_node(cib, sched, node, (member, online)) {
+                steps.push(Step::Wrong(format!("Node {node} is not in the configuration")));
+            }
+        }
     }
-    for node in &injections.node_down {
-        say(format!("Taking node {node} offline"));
-        set_node(cib, node, false, false);
-    }
-    for node in &injections.node_fail {
-        say(format!("Failing node {node}"));
-        set_node(cib, node, false, true);
-    }
-    for (list, what, name, value) in [
-        (&injections.ticket_grant, "Granting ticket", "granted", "true"),
-        (&injections.ticket_revoke, "Revoking ticket", "granted", "false"),
-        (&injections.ticket_standby, "Making ticket", "standby", "true"),
-        (&injections.ticket_activate, "Activating ticket", "standby", "false"),
+    for (list, action, name, value) in [
+        (&injections.ticket_grant, "Granting", "granted", "true"),
+        (&injections.ticket_revoke, "Revoking", "granted", "false"),
+        (&injections.ticket_standby, "Standby", "standby", "true"),
+        (&injections.ticket_activate, "Activating", "standby", "false"),
     ] {
         for ticket in list {
-            let tail = if value == "true" && name == "standby" { " standby" } else { "" };
-            say(format!("{what} {ticket}{tail}"));
+            steps.push(Step::Ticket { ticket: ticket.clone(), action });
             set_ticket(cib, ticket, name, value);
         }
     }
-    for spec in &injections.op_inject {
-        say(format!("Injecting {} into the configuration", spec.text));
-        for text in inject_op(cib, spec, sched, now) {
-            say(text);
+    for text in &injections.op_inject {
+        steps.push(Step::Spec(text.clone()));
+        match OpSpec::parse(text) {
+            Ok(spec) => steps.extend(inject_op(cib, &spec, sched, now)),
+            Err(message) => steps.push(Step::Wrong(message)),
         }
     }
-    lines
+    steps
 }
 
 fn set_option(cib: &mut Arc<Element>, name: &str, value: &str) {
@@ -149,43 +157,87 @@ fn set_option(cib: &mut Arc<Element>, name: &str, value: &str) {
     if set.id().is_none() {
         set.set("id", "cib-bootstrap-options");
     }
+    let mut known = None;
     for pair in set.children_mut() {
-        if pair.get("name") == Some(name) {
+        if known.is_none() && pair.get("name") == Some(name) {
+            known = Some(pair.get("value") == Some(value));
             pair.set("value", value);
-            return;
         }
     }
-    set.push(
-        Element::new("nvpair")
-            .with("id", format!("cib-bootstrap-options-{name}"))
-            .with("name", name)
-            .with("value", value),
-    );
+    if known.is_none() {
+        set.push(
+            Element::new("nvpair")
+                .with("id", format!("cib-bootstrap-options-{name}"))
+                .with("name", name)
+                .with("value", value),
+        );
+    }
+    if known != Some(true) {
+        count_change(cib, true);
+    }
 }
 
-fn node_id(cib: &Element, name: &str) -> Option<EcoString> {
+fn node_id(cib: &Element, sched: &Sched, name: &str) -> Option<EcoString> {
+    if let Some(node) = sched.node_by_name(name) {
+        return Some(sched.nodes[node].id.clone());
+    }
+    // It may have come by an earlier event.
     let nodes = cib.at(&["configuration", "nodes"])?;
     nodes.children_named("node").find(|n| n.get("uname") == Some(name))?.id().map(EcoString::from)
 }
 
-fn set_node(cib: &mut Arc<Element>, name: &str, member: bool, online: bool) {
-    let mut id = node_id(cib, name);
-    if id.is_none() && online {
-        // A node that nobody has heard of joins.
-        let nodes = Arc::make_mut(cib).child_or_new("configuration").child_or_new("nodes");
-        nodes.push(Element::new("node").with("id", name).with("uname", name));
-        id = Some(name.into());
-    }
-    let state = node_state(cib, name, id.as_deref());
-    state.set("in_ccm", if member { "true" } else { "false" });
+/// Sets a node's membership; false if there is no such node, and none can be made.
+fn set_node(
+    cib: &mut Arc<Element>,
+    sched: &Sched,
+    name: &str,
+    (member, online): (bool, bool),
+) -> bool {
+    let id = match node_id(cib, sched, name) {
+        Some(id) => id,
+        None if member && online => {
+            // A node that nobody has heard of joins.
+            let nodes = Arc::make_mut(cib).child_or_new("configuration").child_or_new("nodes");
+            nodes.push(Element::new("node").with("id", name).with("uname", name));
+            count_change(cib, true);
+            name.into()
+        }
+        None => return false,
+    };
+    let state = node_state(cib, name, Some(&id));
     let word = |yes: &'static str, no: &'static str| if online { yes } else { no };
-    state.set("crmd", word("online", "offline"));
-    state.set("join", word("member", "down"));
-    state.set("expected", word("member", "down"));
-    state.set("crm-debug-origin", "crm_simulate");
-    if !online {
-        state.retain_children(|c| c.name() != "lrm" && c.name() != "transient_attributes");
+    let changed = set_state(
+        state,
+        &[
+            ("in_ccm", if member { "true" } else { "false" }),
+            ("crmd", word("online", "offline")),
+            ("join", word("member", "down")),
+            ("expected", word("member", "down")),
+            ("crm-debug-origin", "crm_simulate"),
+        ],
+    );
+    let forgotten = if online { 0 } else { forget(state) };
+    for _ in 0..changed + forgotten {
+        count_change(cib, false);
     }
+    true
+}
+
+/// Sets attributes of a node's state; how many changes of the document that is.
+pub(super) fn set_state(state: &mut Element, attributes: &[(&str, &str)]) -> usize {
+    let changed = attributes.iter().any(|(name, value)| state.get(name) != Some(value));
+    for (name, value) in attributes {
+        state.set(name, *value);
+    }
+    usize::from(changed)
+}
+
+/// Removes what a node that is down knows no more; how many changes of the document that is.
+pub(super) fn forget(state: &mut Element) -> usize {
+    let volatile = |child: &Element| matches!(child.name(), "lrm" | "transient_attributes");
+    let count = state.children().filter(|child| volatile(child)).count();
+    state.retain_children(|child| !volatile(child));
+    count
 }
 
 fn set_ticket(cib: &mut Arc<Element>, ticket: &str, name: &str, value: &str) {
@@ -193,33 +245,30 @@ fn set_ticket(cib: &mut Arc<Element>, ticket: &str, name: &str, value: &str) {
     if tickets.child_with_id("ticket_state", ticket).is_none() {
         tickets.push(Element::new("ticket_state").with("id", ticket));
     }
-    if let Some(state) = tickets.child_with_id_mut("ticket_state", ticket) {
+    if let Some(state) = tickets.child_with_id_mut("ticket_state", ticket)
+        && state.get(name) != Some(value)
+    {
         state.set(name, value);
+        count_change(cib, false);
     }
 }
 
-fn inject_op(cib: &mut Arc<Element>, spec: &OpSpec, sched: &Sched, now: i64) -> Vec<String> {
-    let Some(node) = sched.node_by_name(&spec.node) else {
-        return vec![format!("Node {} does not exist", spec.node)];
-    };
+fn inject_op(cib: &mut Arc<Element>, spec: &OpSpec, sched: &Sched, now: i64) -> Vec<Step> {
     let Some(rsc) = sched.find_resource(&spec.rsc).or_else(|| sched.constraint_rsc(&spec.rsc))
     else {
-        return vec![format!("Resource {} does not exist", spec.rsc)];
+        return vec![Step::Wrong(format!("Invalid resource name: {}", spec.rsc))];
+    };
+    let Some(id) = node_id(cib, sched, &spec.node) else {
+        return vec![Step::Wrong(format!("Node {} is not in the configuration", spec.node))];
     };
     let (class, provider, kind) = sched.agent(rsc);
-    let (id, name) = (sched.nodes[node].id.clone(), sched.nodes[node].name.clone());
-    let state = node_state(cib, &name, Some(&id));
+    let state = node_state(cib, &spec.node, Some(&id));
+    let mut steps = Vec::new();
     let probe = spec.task == "monitor" && spec.interval == 0;
-    let mut texts = Vec::new();
     if spec.rc != 0 && !(probe && spec.rc == 7) {
         let infinite =
             spec.task == "stop" || (spec.task == "start" && sched.options.start_failure_fatal);
-        let path = format!("//node_state[@uname='{name}']");
-        for (attr, value) in
-            add_failcount(state, &spec.rsc, &spec.task, spec.interval, infinite, now)
-        {
-            texts.push(format!("Injecting attribute {attr}={value} into {path} '{id}'"));
-        }
+        steps.extend(add_failcount(state, &spec.rsc, &spec.task, spec.interval, infinite, now));
     }
     let record = Record {
         rsc: &spec.rsc,
@@ -230,14 +279,14 @@ fn inject_op(cib: &mut Arc<Element>, spec: &OpSpec, sched: &Sched, now: i64) -> 
         task: &spec.task,
         interval: spec.interval,
         rc: spec.rc,
-        target_rc: if probe { 7 } else { 0 },
-        transition: "-1:-1:0:xxxxxxxx-xxxx-xxxx-xxxx-xxxxxxxxxxxx"
-            .replace(":0:", if probe { ":7:" } else { ":0:" }),
+        target_rc: 0,
+        reason: "Simulated action result",
         digest: None,
         migrate: None,
         notify_key: None,
         now,
     };
-    record_op(state, &name, &record);
-    texts
+    record_op(state, &spec.node, &record);
+    count_change(cib, false);
+    steps
 }

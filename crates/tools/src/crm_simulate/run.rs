@@ -1,0 +1,265 @@
+//! One simulation, step by step, as people read it.
+//! Source: `spec/scheduler.md` §4, `spec/cli-pacemaker.md` §9.
+
+use std::sync::Arc;
+
+use scheduler::present::{Line, Style, render};
+use scheduler::simulate::{Injections, OpSpec, Step, execute, inject};
+use scheduler::{Input, PlanOptions};
+use xml::Element;
+
+use super::input::{self, Store, effective_time, write_file};
+use crate::clock;
+use crate::options::Parsed;
+use crate::output::{Fail, Out};
+use crate::status::text::Block;
+use crate::status::{Sections, Show, View};
+
+/// One simulation.
+pub(super) struct Run {
+    cib: Arc<Element>,
+    live: bool,
+    quiet: bool,
+    /// Scores alone, without any titles.
+    bare: bool,
+    stores: Vec<Store>,
+    show: Show,
+    injections: Injections,
+    op_fail: Vec<OpSpec>,
+    /// The effective time, and the line that says so.
+    time: (i64, Option<String>),
+    /// Something was printed, so a blank line is due before the next block.
+    printed: bool,
+}
+
+impl Run {
+    pub(super) fn new(parsed: &Parsed, quiet: bool) -> Result<Run, Fail> {
+        let start = input::read(parsed)?;
+        let list = |name: &'static str| parsed.values(name).map(Into::into).collect();
+        let injections = Injections {
+            quorum: parsed.value("quorum").map(Into::into),
+            watchdog: parsed.value("watchdog").map(Into::into),
+            node_up: list("node-up"),
+            node_down: list("node-down"),
+            node_fail: list("node-fail"),
+            ticket_grant: list("ticket-grant"),
+            ticket_revoke: list("ticket-revoke"),
+            ticket_standby: list("ticket-standby"),
+            ticket_activate: list("ticket-activate"),
+            op_inject: list("op-inject"),
+        };
+        // An operation that cannot be never comes.
+        let op_fail =
+            parsed.values("op-fail").filter_map(|text| OpSpec::parse(text).ok()).collect();
+        let time = effective_time(&start.cib, parsed.value("set-datetime"))?;
+        let scores = parsed.has("show-scores") || parsed.has("show-utilization");
+        let mut sections = Sections::NODES.with(Sections::RESOURCES);
+        if parsed.has("show-attrs") {
+            sections = sections.with(Sections::ATTRIBUTES);
+        }
+        if parsed.has("show-failcounts") {
+            sections = sections.with(Sections::FAILCOUNTS).with(Sections::FAILURES);
+        }
+        Ok(Run {
+            cib: Arc::new(start.cib),
+            live: start.live,
+            quiet,
+            bare: quiet && scores,
+            stores: start.stores,
+            show: Show { sections, inactive: true, ..Show::default() },
+            injections,
+            op_fail,
+            time,
+            printed: false,
+        })
+    }
+
+    fn input(&self) -> Input {
+        let now = self.time.0;
+        Input {
+            now,
+            local_offset: clock::local_offset(now),
+            sanitized: !self.live,
+            ..Input::default()
+        }
+    }
+
+    /// The state that the document describes now; what was found in it goes to the log.
+    fn view(&self) -> View {
+        let sched = scheduler::status(&self.cib, self.input());
+        let view = View { sched, cib: self.cib.clone(), now: self.time.0, live: None };
+        view.log();
+        view
+    }
+
+    fn say(&mut self, out: &mut Out, text: &str) {
+        if !self.quiet && !text.is_empty() {
+            out.text(text);
+            self.printed = true;
+        }
+    }
+
+    fn block(&mut self, out: &mut Out, text: &str) {
+        if self.printed {
+            self.say(out, "\n");
+        }
+        self.say(out, text);
+    }
+
+    fn say_time(&mut self, out: &mut Out) {
+        if let Some(line) = self.time.1.clone() {
+            self.say(out, &format!("{line}\n"));
+        }
+    }
+
+    pub(super) fn go(&mut self, parsed: &Parsed, out: &mut Out) -> Result<(), Fail> {
+        let execute_it = parsed.has("simulate") || parsed.has("in-place") || parsed.has("op-fail");
+        let run_it = execute_it
+            || ["run", "show-scores", "show-utilization", "save-graph", "save-dotfile"]
+                .iter()
+                .any(|name| parsed.has(name));
+        if let Some(file) = parsed.value("save-input") {
+            write_file(file, &self.cib.to_pretty())?;
+        }
+        self.say_time(out);
+        let mut view = self.view();
+        let banner = header(&view.sched);
+        if !banner.is_empty() {
+            // The banner of maintenance mode stands apart from what follows it.
+            self.say(out, &banner);
+        }
+        self.status(out, &mut view, "Current cluster status", true);
+        if !self.injections.is_empty() {
+            let steps = inject(&mut self.cib, &self.injections, &view.sched, clock::now());
+            self.steps(out, "Performing Requested Modifications", &steps);
+            if self.injections.quorum.is_some() || run_it {
+                self.say_time(out);
+            }
+            view = self.view();
+        }
+        let known = view.sched.messages.len();
+        drop(view);
+        if run_it {
+            self.plan(parsed, out, known, execute_it)?;
+        }
+        for store in &self.stores {
+            store.save(&self.cib)?;
+        }
+        if execute_it {
+            self.say_time(out);
+            let mut revised = self.view();
+            self.status(out, &mut revised, "Revised Cluster Status", false);
+        }
+        Ok(())
+    }
+
+    /// Plans, shows the plan, and executes it. The first `known` messages were logged before.
+    fn plan(
+        &mut self,
+        parsed: &Parsed,
+        out: &mut Out,
+        known: usize,
+        execute_it: bool,
+    ) -> Result<(), Fail> {
+        let mut input = self.input();
+        input.show_scores = parsed.has("show-scores");
+        input.show_utilization = parsed.has("show-utilization");
+        let mut plan = scheduler::schedule(
+            &self.cib,
+            PlanOptions { input, transition_id: 1, compat_2_1: false },
+        );
+        for message in plan.sched.messages.iter().skip(known) {
+            crate::logging::scheduler_message(message);
+        }
+        self.show_scores(out, &plan.sched.score_lines, input);
+        self.list(out, "Transition Summary", &plan.summary);
+        if let Some(file) = parsed.value("save-graph") {
+            write_file(file, &scheduler::graph_text(&plan.graph))?;
+        }
+        if let Some(file) = parsed.value("save-dotfile") {
+            let dot = plan.sched.to_dot(parsed.has("all-actions"), parsed.has("verbose"));
+            write_file(file, &dot)?;
+        }
+        if execute_it {
+            let now = clock::now();
+            let done = execute(&mut self.cib, &plan.graph, &plan.sched, &self.op_fail, now);
+            self.steps(out, "Executing Cluster Transition", &done.steps);
+            if done.invalid {
+                out.err("Transition failed: terminated");
+                out.err("An invalid transition was produced");
+            }
+        }
+        Ok(())
+    }
+
+    fn list(&mut self, out: &mut Out, title: &str, lines: &[Line]) {
+        self.block(out, &format!("{title}:\n{}", render(lines)));
+    }
+
+    /// Shows what a simulation did, as it did it.
+    fn steps(&mut self, out: &mut Out, title: &str, steps: &[Step]) {
+        self.list(out, title, &[]);
+        for step in steps {
+            match step {
+                Step::Wrong(message) => out.err(message),
+                Step::Pretended { .. } => self.say(out, &format!("{}\n", step.text())),
+                _ => self.say(out, &render(&[Line { level: 1, text: step.text() }])),
+            }
+        }
+    }
+
+    /// Shows a state. `before` the transition, what is in progress counts.
+    fn status(&mut self, out: &mut Out, view: &mut View, title: &str, before: bool) {
+        let style = Style { v3: true, pending: before, ..Style::default() };
+        let text = view.sched.status_block(title, style);
+        self.block(out, &text);
+        let mut show = self.show.clone();
+        show.detail = false;
+        show.sections = show.sections.without(Sections::NODES.with(Sections::RESOURCES));
+        for block in view.blocks(&show) {
+            let Block::List(title, items) = block else { continue };
+            let nested: Vec<Line> = std::iter::once(Line { level: 1, text: format!("{title}:") })
+                .chain(items.into_iter().map(|line| Line { level: line.level + 1, ..line }))
+                .collect();
+            self.say(out, &format!("\n{}", render(&nested)));
+        }
+    }
+
+    fn show_scores(&mut self, out: &mut Out, lines: &[String], input: Input) {
+        if self.bare {
+            for line in lines {
+                out.line(line);
+            }
+            return;
+        }
+        let title = match (input.show_scores, input.show_utilization) {
+            (true, true) => "Assignment Scores and Utilization Information",
+            (true, false) => "Assignment Scores",
+            (false, true) => "Utilization Information",
+            (false, false) => return,
+        };
+        let lines: Vec<Line> =
+            lines.iter().map(|text| Line { level: 1, text: text.clone() }).collect();
+        self.list(out, title, &lines);
+    }
+}
+
+/// Banner of maintenance mode, and how many resources are out of action.
+fn header(sched: &scheduler::Sched) -> String {
+    let mut text = String::new();
+    if sched.options.maintenance {
+        text.push_str(
+            "\n              *** Resource management is DISABLED ***\n  The cluster will not attempt to start, stop or recover services\n",
+        );
+    }
+    if sched.disabled > 0 || sched.blocked > 0 {
+        if !text.is_empty() {
+            text.push('\n');
+        }
+        text.push_str(&format!(
+            "{} of {} resource instances DISABLED and {} BLOCKED from further action due to failure\n",
+            sched.disabled, sched.instances, sched.blocked
+        ));
+    }
+    text
+}
