@@ -229,7 +229,8 @@ fn change(cib: &Arc<Element>, op: Op, request: &Request<'_>) -> Outcome {
 }
 
 fn replaces_document(request: &Request<'_>) -> bool {
-    request.input.is_some_and(|input| input.name() == "cib")
+    let whole = request.has(call::XPATH) || matches!(request.section, "" | "cib" | "all");
+    whole && request.input.is_some_and(|input| input.name() == "cib")
 }
 
 type Refused = (Rc, Option<Element>);
@@ -268,6 +269,7 @@ fn contents(
         _ => {}
     }
     let input = request.input.ok_or_else(|| only_rc(Rc::EINVAL))?;
+    let input = if op == Op::Patch || xpath { input } else { section_of_input(input, section) };
     match op {
         Op::Create if xpath => {
             let section = if request.like_2_1_5 { "/*" } else { section };
@@ -298,6 +300,14 @@ fn contents(
         }
         _ => Err(only_rc(Rc::EINVAL)),
     }
+}
+
+/// A whole document given for one section stands for that section of it.
+fn section_of_input<'a>(input: &'a Element, section: &str) -> &'a Element {
+    if input.name() != "cib" || matches!(section, "" | "cib" | "all") {
+        return input;
+    }
+    find_section(input, section).and_then(|path| input.element_at(&path)).unwrap_or(input)
 }
 
 fn erase(cib: &mut Element) {
