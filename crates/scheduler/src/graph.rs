@@ -11,15 +11,67 @@ use crate::ids::{ActIx, RscIx};
 use crate::model::{Sched, Variant};
 use crate::trace::Origin;
 
-/// A graph being built.
-struct Builder {
+/// One action of the graph, and what it waits for.
+#[derive(Clone, Debug)]
+struct Synapse {
+    action: ActIx,
+    /// A piece of [`Graph::inputs`].
+    inputs: std::ops::Range<usize>,
+    priority: i32,
+}
+
+/// The transition: which actions, in which order, after which others. Their elements are only
+/// made when somebody wants to see them, one at a time: a big transition as a tree would be many
+/// times bigger than everything it was made from.
+#[derive(Clone, Debug, Default)]
+pub struct Graph {
+    /// The root element, without its synapses.
     root: Element,
-    synapses: usize,
+    synapses: Vec<Synapse>,
+    /// Inputs of all synapses, one after the other.
+    inputs: Vec<ActIx>,
+}
+
+/// An action of the graph as the one who executes it sees it.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Step<'a> {
+    /// What to do.
+    pub(crate) action: ActIx,
+    /// What has to be done before.
+    pub(crate) inputs: &'a [ActIx],
+    /// Priority, 0 if it has none.
+    pub(crate) priority: i32,
+}
+
+impl Graph {
+    /// Number of actions in it.
+    pub fn len(&self) -> usize {
+        self.synapses.len()
+    }
+
+    /// True if there is nothing to do.
+    pub fn is_empty(&self) -> bool {
+        self.synapses.is_empty()
+    }
+
+    /// An attribute of the root element.
+    pub(crate) fn setting(&self, name: &str) -> Option<&str> {
+        self.root.get(name)
+    }
+
+    /// All actions in their order.
+    pub(crate) fn steps(&self) -> impl Iterator<Item = Step<'_>> {
+        self.synapses.iter().map(|synapse| Step {
+            action: synapse.action,
+            inputs: &self.inputs[synapse.inputs.clone()],
+            priority: synapse.priority,
+        })
+    }
 }
 
 impl Sched {
     /// Stage N of the pipeline: the graph.
-    pub(crate) fn create_graph(&mut self, transition_id: u32, compat_2_1: bool) -> Element {
+    pub(crate) fn create_graph(&mut self, transition_id: u32, compat_2_1: bool) {
         let o = &self.options;
         let timeout = if compat_2_1 { "stonith-timeout" } else { "fencing-timeout" };
         let start_offset = if o.start_failure_fatal { "INFINITY" } else { "1" };
@@ -36,7 +88,7 @@ impl Sched {
         if self.recheck_by > 0 {
             root.set("recheck-by", self.recheck_by.to_string());
         }
-        let mut builder = Builder { root, synapses: 0 };
+        let mut builder = Graph { root, ..Graph::default() };
         for rsc in self.top.clone() {
             self.add_resource(rsc, &mut builder);
         }
@@ -45,16 +97,16 @@ impl Sched {
         for ix in all {
             self.add_action(ix, &mut builder);
         }
-        builder.root
+        self.graph = builder;
     }
 
-    fn add_own_actions(&mut self, rsc: RscIx, builder: &mut Builder) {
+    fn add_own_actions(&mut self, rsc: RscIx, builder: &mut Graph) {
         for ix in self.rscs[rsc].actions.clone().into_iter().rev() {
             self.add_action(ix, builder);
         }
     }
 
-    fn add_resource(&mut self, rsc: RscIx, builder: &mut Builder) {
+    fn add_resource(&mut self, rsc: RscIx, builder: &mut Graph) {
         match self.rscs[rsc].variant {
             Variant::Primitive | Variant::Group => {
                 self.add_own_actions(rsc, builder);
@@ -90,7 +142,7 @@ impl Sched {
     }
 
     /// Tells remote nodes that their maintenance state has changed.
-    fn add_maintenance(&mut self, builder: &mut Builder) {
+    fn add_maintenance(&mut self, builder: &mut Graph) {
         let changed = self.node_order.iter().any(|node| {
             let n = &self.nodes[*node];
             self.is_remote_kind(*node) && n.maintenance != n.remote_maint
@@ -150,7 +202,7 @@ impl Sched {
         self.actions[ix].before = before;
     }
 
-    fn add_action(&mut self, ix: ActIx, builder: &mut Builder) {
+    fn add_action(&mut self, ix: ActIx, builder: &mut Graph) {
         self.merge_inputs(ix);
         if self.actions[ix].is(flag::ADDED) || !self.eligible(ix) {
             return;
@@ -158,25 +210,67 @@ impl Sched {
         self.actions[ix].flags |= flag::ADDED;
         let action = &self.actions[ix];
         let priority = action.rsc.map_or(0, |r| self.rscs[r].priority).max(action.priority);
-        let mut synapse = Element::new("synapse").with("id", builder.synapses.to_string());
-        builder.synapses += 1;
-        if priority > 0 {
-            synapse.set("priority", priority.to_string());
+        let first_input = builder.inputs.len();
+        for at in 0..self.actions[ix].before.len() {
+            if self.accept_input(ix, at) {
+                self.actions[ix].before[at].graphed = true;
+                builder.inputs.push(self.actions[ix].before[at].action);
+            }
         }
-        let full = self.action_element(ix, true);
+        let inputs = first_input..builder.inputs.len();
+        builder.synapses.push(Synapse { action: ix, inputs, priority });
+    }
+
+    fn synapse_element(&self, number: usize) -> Element {
+        let entry = &self.graph.synapses[number];
+        let mut synapse = Element::new("synapse").with("id", number.to_string());
+        if entry.priority > 0 {
+            synapse.set("priority", entry.priority.to_string());
+        }
+        let full = self.action_element(entry.action, true);
         synapse.push(Element::new("action_set").with_child(full));
         let mut inputs = Element::new("inputs");
-        for at in 0..self.actions[ix].before.len() {
-            if !self.accept_input(ix, at) {
-                continue;
-            }
-            self.actions[ix].before[at].graphed = true;
-            let input = self.actions[ix].before[at].action;
-            let short = self.action_element(input, false);
+        for input in &self.graph.inputs[entry.inputs.clone()] {
+            let short = self.action_element(*input, false);
             inputs.push(Element::new("trigger").with_child(short));
         }
         synapse.push(inputs);
-        builder.root.push(synapse);
+        synapse
+    }
+
+    /// The graph as controllers execute it.
+    pub fn graph_element(&self) -> Element {
+        let mut root = self.graph.root.clone();
+        for number in 0..self.graph.len() {
+            root.push(self.synapse_element(number));
+        }
+        root
+    }
+
+    /// The graph as text, a piece at a time, with control characters as upstream escapes them.
+    pub fn graph_pieces(&self) -> impl Iterator<Item = String> {
+        let text = |element: &Element, depth: usize| {
+            let mut text = String::new();
+            element.write_pretty(&mut text, depth);
+            let hex = [("&#10;", "&#x0A;"), ("&#9;", "&#x09;"), ("&#13;", "&#x0D;")];
+            hex.iter().fold(text, |text, (decimal, hex)| {
+                if text.contains(decimal) { text.replace(decimal, hex) } else { text }
+            })
+        };
+        let mut head = text(&self.graph.root, 0);
+        let mut tail = String::new();
+        if !self.graph.is_empty() {
+            head.truncate(head.trim_end_matches("/>\n").len());
+            head.push_str(">\n");
+            tail = format!("</{}>\n", self.graph.root.name());
+        }
+        let synapses = (0..self.graph.len()).map(move |n| text(&self.synapse_element(n), 1));
+        std::iter::once(head).chain(synapses).chain(std::iter::once(tail))
+    }
+
+    /// The graph as text.
+    pub fn graph_text(&self) -> String {
+        self.graph_pieces().collect()
     }
 
     /// Is a relation an input? Source: §1.3.

@@ -49,6 +49,7 @@ use std::sync::Arc;
 use trace::Origin;
 use xml::Element;
 
+pub use graph::Graph;
 pub use model::Sched;
 pub(crate) use orderings::base_task as orderings_base_task;
 
@@ -117,7 +118,7 @@ impl Sched {
     }
 
     /// Everything behind placement: stages I to N.
-    pub(crate) fn plan(&mut self, transition_id: u32, compat_2_1: bool) -> Element {
+    pub(crate) fn plan(&mut self, transition_id: u32, compat_2_1: bool) {
         self.create_all_actions();
         self.because(|| Origin::Remote, Sched::order_remote_connections);
         self.because(|| Origin::Fencing, Sched::schedule_fencing_and_shutdowns);
@@ -145,11 +146,9 @@ impl Sched {
 
 /// A transition, and what led to it.
 pub struct Plan {
-    /// The graph as controllers execute it.
-    pub graph: Element,
     /// The transition in words, one line an item.
     pub summary: Vec<present::Line>,
-    /// Everything else: messages, score lines, actions.
+    /// Everything else: the graph, messages, score lines, actions.
     pub sched: Sched,
 }
 
@@ -187,16 +186,7 @@ fn schedule_here(cib: &Arc<Element>, options: PlanOptions) -> Plan {
     let mut sched = status(cib, options.input);
     sched.compat_2_1 = options.compat_2_1;
     sched.place();
-    let graph = sched.plan(options.transition_id, options.compat_2_1);
+    sched.plan(options.transition_id, options.compat_2_1);
     let summary = std::mem::take(&mut sched.summary);
-    Plan { graph, summary, sched }
-}
-
-/// A graph as text, with control characters as upstream escapes them.
-pub fn graph_text(graph: &Element) -> String {
-    graph
-        .to_pretty()
-        .replace("&#10;", "&#x0A;")
-        .replace("&#9;", "&#x09;")
-        .replace("&#13;", "&#x0D;")
+    Plan { summary, sched }
 }

@@ -393,6 +393,8 @@ pub struct Sched {
     pub update_depth: u32,
     /// Steps that searches for loops have taken.
     pub loop_steps: u32,
+    /// The transition.
+    pub graph: crate::graph::Graph,
     /// The transition in words.
     pub summary: Vec<crate::present::Line>,
     /// Lines of `crm_simulate -s` and `-U`.

@@ -116,7 +116,7 @@ fn damaged_clusters_are_planned_without_panic() {
         let mut plan = scheduler::schedule(&cib, options);
         assert!(plan.sched.to_dot(true, true).ends_with("}\n"), "seed {seed}");
         let injections = Injections { node_down: vec!["n1".into()], ..Injections::default() };
-        execute(&mut cib, &plan.graph, &plan.sched, &[], 1_700_000_001);
+        execute(&mut cib, &plan.sched, &[], 1_700_000_001);
         inject(&mut cib, &injections, &plan.sched, 1_700_000_002);
         drop(scheduler::schedule(&cib, options));
     }
@@ -127,7 +127,7 @@ fn the_whole_cluster_is_planned_the_same_twice() {
     let cib = Arc::new(xml::parse(CIB).unwrap());
     let input = Input { now: 1_700_000_000, ..Input::default() };
     let options = PlanOptions { input, transition_id: 1, compat_2_1: true };
-    let text = || scheduler::graph_text(&scheduler::schedule(&cib, options).graph);
+    let text = || scheduler::schedule(&cib, options).sched.graph_text();
     let first = text();
     assert!(first.contains("w-docker-0"), "{first}");
     assert_eq!(first, text());

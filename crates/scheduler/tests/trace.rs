@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use scheduler::trace::Source;
-use scheduler::{Input, PlanOptions, graph_text};
+use scheduler::{Input, PlanOptions};
 
 fn inputs() -> Vec<PathBuf> {
     let workspace = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
@@ -41,7 +41,7 @@ fn the_plan_is_the_same_with_and_without_the_trace() {
             &cib,
             PlanOptions { input: Input { trace: true, ..input }, ..options },
         );
-        assert!(graph_text(&off.graph) == graph_text(&on.graph), "{name}: another graph");
+        assert!(off.sched.graph_text() == on.sched.graph_text(), "{name}: another graph");
         assert_eq!(off.summary, on.summary, "{name}");
         assert_eq!(off.sched.score_lines, on.sched.score_lines, "{name}");
         let trace = on.sched.trace.as_ref().unwrap();

@@ -57,10 +57,9 @@ impl Sched {
     }
 
     /// An action's element; the full form for the action set, the short one for a trigger.
-    pub(super) fn action_element(&mut self, ix: ActIx, full: bool) -> Element {
+    pub(crate) fn action_element(&self, ix: ActIx, full: bool) -> Element {
         let action = &self.actions[ix];
         let pseudo = action.is(flag::PSEUDO);
-        let stonith = action.task == "stonith";
         let name = match action.task.as_str() {
             "stonith" if pseudo => "pseudo_event",
             "stonith" | "do_shutdown" | "clear_failcount" | "lrm_delete" => "crm_event",
@@ -80,17 +79,12 @@ impl Sched {
             }
             None => xml.set("operation_key", action.key.clone()),
         }
-        let with_node = name != "pseudo_event" || stonith;
-        if let Some(node) = action.node.filter(|_| with_node) {
-            let (node_name, node_id) = (self.nodes[node].name.clone(), self.nodes[node].id.clone());
-            xml.set("on_node", node_name.clone());
-            xml.set("on_node_uuid", node_id.clone());
+        if let Some(node) = self.element_node(ix) {
+            xml.set("on_node", self.nodes[node].name.clone());
+            xml.set("on_node_uuid", self.nodes[node].id.clone());
             if let Some(router) = self.router(ix, node) {
                 xml.set("router_node", self.nodes[router].name.clone());
             }
-            let meta = &mut self.actions[ix].meta;
-            meta.insert("on_node".into(), node_name);
-            meta.insert("on_node_uuid".into(), node_id);
         }
         if full {
             self.add_details(ix, &mut xml);
@@ -98,7 +92,13 @@ impl Sched {
         xml
     }
 
-    fn add_details(&mut self, ix: ActIx, xml: &mut Element) {
+    /// The node that an action's element names: markers have none, except those of fencing.
+    fn element_node(&self, ix: ActIx) -> Option<NodeIx> {
+        let action = &self.actions[ix];
+        action.node.filter(|_| action.not(flag::PSEUDO) || action.task == "stonith")
+    }
+
+    fn add_details(&self, ix: ActIx, xml: &mut Element) {
         let action = &self.actions[ix];
         if let Some(rsc) = action.rsc
             && action.not(flag::PSEUDO)
@@ -188,7 +188,11 @@ impl Sched {
                 }
             }
         }
-        for (name, value) in &action.meta {
+        if let Some(node) = self.element_node(ix) {
+            add(&"CRM_meta_on_node".into(), &self.nodes[node].name);
+            add(&"CRM_meta_on_node_uuid".into(), &self.nodes[node].id);
+        }
+        for (name, value) in action.meta.iter() {
             if name.contains(['#', ':']) {
                 continue;
             }

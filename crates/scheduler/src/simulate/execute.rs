@@ -1,7 +1,6 @@
 //! Executing a transition graph on a document instead of a cluster.
 //! Source: `spec/scheduler-graph.md` §7.
 
-use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use ecow::EcoString;
@@ -9,6 +8,8 @@ use xml::Element;
 
 use super::inject::{add_failcount, forget, set_state};
 use super::{OpSpec, Record, Step, count_change, node_state, record_op};
+use crate::graph;
+use crate::ids::Id;
 use crate::model::{Attrs, Sched};
 use crate::score::INFINITY;
 use crate::text::scan_int;
@@ -23,11 +24,16 @@ pub struct Execution {
 }
 
 struct Synapse<'a> {
-    action: &'a Element,
-    inputs: Vec<i64>,
-    priority: i64,
+    step: graph::Step<'a>,
     done: bool,
     skipped: bool,
+}
+
+/// How an action ended.
+#[derive(Clone, Copy, Debug)]
+enum Outcome {
+    Done,
+    Failed,
 }
 
 struct Engine<'a> {
@@ -37,37 +43,24 @@ struct Engine<'a> {
     failed_offsets: (EcoString, EcoString),
     now: i64,
     steps: Vec<Step>,
-    abort_priority: i64,
+    abort_priority: i32,
 }
 
 fn number(xml: &Element, name: &str) -> i64 {
     xml.get(name).and_then(scan_int).unwrap_or(-1)
 }
 
-/// Executes `graph` on `cib`. `sched` is what made the graph (for names of resources).
+/// Executes the transition that `sched` has planned on `cib`.
 pub fn execute(
     cib: &mut Arc<Element>,
-    graph: &Element,
     sched: &Sched,
     fails: &[OpSpec],
     now: i64,
 ) -> Execution {
-    let mut synapses: Vec<Synapse<'_>> = graph
-        .children_named("synapse")
-        .filter_map(|synapse| {
-            let action = synapse.child("action_set")?.children().next()?;
-            let inputs = synapse
-                .child("inputs")
-                .into_iter()
-                .flat_map(|inputs| inputs.children_named("trigger"))
-                .filter_map(|trigger| trigger.children().next())
-                .map(|input| number(input, "id"))
-                .collect();
-            let priority = number(synapse, "priority").max(0);
-            Some(Synapse { action, inputs, priority, done: false, skipped: false })
-        })
-        .collect();
-    let offset = |name: &str| graph.get(name).unwrap_or("INFINITY").into();
+    let graph = &sched.graph;
+    let mut synapses: Vec<Synapse<'_>> =
+        graph.steps().map(|step| Synapse { step, done: false, skipped: false }).collect();
+    let offset = |name: &str| graph.setting(name).unwrap_or("INFINITY").into();
     let mut engine = Engine {
         cib,
         sched,
@@ -77,35 +70,34 @@ pub fn execute(
         steps: Vec::new(),
         abort_priority: 0,
     };
-    let mut confirmed: HashSet<i64> = HashSet::new();
-    // Failed actions release only those that must happen in any case.
-    let mut failed: HashMap<i64, bool> = HashMap::new();
+    let mut outcomes: Vec<Option<Outcome>> = vec![None; sched.actions.len()];
     loop {
         let mut fired = false;
         for synapse in &mut synapses {
             if synapse.done || synapse.skipped {
                 continue;
             }
-            let ready = synapse.inputs.iter().all(|input| {
-                confirmed.contains(input)
-                    && (!failed.contains_key(input) || synapse.priority >= i64::from(INFINITY))
+            let step = synapse.step;
+            // Failed actions release only those that must happen in any case.
+            let anyhow = step.priority >= INFINITY;
+            let ready = step.inputs.iter().all(|input| match outcomes[input.index()] {
+                Some(Outcome::Done) => true,
+                Some(Outcome::Failed) => anyhow,
+                None => false,
             });
             if !ready {
                 continue;
             }
-            let pseudo = synapse.action.name() == "pseudo_event";
-            if !pseudo && synapse.priority < engine.abort_priority {
+            let action = sched.action_element(step.action, true);
+            if action.name() != "pseudo_event" && step.priority < engine.abort_priority {
                 synapse.skipped = true;
                 continue;
             }
             synapse.done = true;
             fired = true;
-            let ok = engine.fire(synapse.action);
-            let id = number(synapse.action, "id");
-            confirmed.insert(id);
-            if !ok {
-                failed.insert(id, true);
-            }
+            let ok = engine.fire(&action);
+            let outcome = if ok { Outcome::Done } else { Outcome::Failed };
+            outcomes[step.action.index()] = Some(outcome);
         }
         if !fired {
             break;
@@ -248,7 +240,7 @@ impl Engine<'_> {
         if !failed {
             return true;
         }
-        self.abort_priority = i64::from(INFINITY);
+        self.abort_priority = INFINITY;
         let infinite = (task == "start" && self.failed_offsets.0 == "INFINITY")
             || (task == "stop" && self.failed_offsets.1 == "INFINITY");
         let state = node_state(self.cib, &node, id);

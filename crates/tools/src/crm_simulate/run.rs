@@ -174,7 +174,7 @@ impl Run {
         self.show_scores(out, &plan.sched.score_lines, input);
         self.list(out, "Transition Summary", &plan.summary);
         if let Some(file) = parsed.value("save-graph") {
-            write_file(file, &scheduler::graph_text(&plan.graph))?;
+            write_file(file, &plan.sched.graph_text())?;
         }
         if let Some(file) = parsed.value("save-dotfile") {
             let dot = plan.sched.to_dot(parsed.has("all-actions"), parsed.has("verbose"));
@@ -182,7 +182,7 @@ impl Run {
         }
         if execute_it {
             let now = clock::now();
-            let done = execute(&mut self.cib, &plan.graph, &plan.sched, &self.op_fail, now);
+            let done = execute(&mut self.cib, &plan.sched, &self.op_fail, now);
             self.steps(out, "Executing Cluster Transition", &done.steps);
             if done.invalid {
                 out.err("Transition failed: terminated");
