@@ -123,7 +123,8 @@ impl Core {
             .and_then(|text| scheduler::text::scan_int(text))
             .filter(|wrap| *wrap >= -1)
             .unwrap_or(default);
-        let mut reply = envelope::reply("process_pe_message", request, Some(plan.sched.graph_element()));
+        let mut reply =
+            envelope::reply("process_pe_message", request, Some(plan.sched.graph_element()));
         reply.set("graph-errors", flag(errors));
         reply.set("graph-warnings", flag(warnings));
         reply.set("config-errors", flag(has(Severity::ConfigError)));

@@ -51,12 +51,7 @@ fn number(xml: &Element, name: &str) -> i64 {
 }
 
 /// Executes the transition that `sched` has planned on `cib`.
-pub fn execute(
-    cib: &mut Arc<Element>,
-    sched: &Sched,
-    fails: &[OpSpec],
-    now: i64,
-) -> Execution {
+pub fn execute(cib: &mut Arc<Element>, sched: &Sched, fails: &[OpSpec], now: i64) -> Execution {
     let graph = &sched.graph;
     let mut synapses: Vec<Synapse<'_>> =
         graph.steps().map(|step| Synapse { step, done: false, skipped: false }).collect();
