@@ -123,7 +123,10 @@ impl Changes {
         for old_at in children.iter().filter_map(|child| child.old) {
             survives[old_at] = true;
         }
-        self.delete_children(old, &survives, path);
+        // Deletions are listed in the old document's order: one of a child of ours stands between
+        // those of what was in its older and in its younger siblings.
+        let before = std::mem::take(&mut self.deletions);
+        let mut below: BTreeMap<usize, Vec<Element>> = BTreeMap::new();
         let moved = mark_moves(&children, &survives);
         for (position, (node, child)) in new.nodes().iter().zip(moved).enumerate() {
             let Some(old_at) = child.old else {
@@ -135,6 +138,7 @@ impl Changes {
                 && !Arc::ptr_eq(before, after)
             {
                 self.compare(before, after, path);
+                below.insert(old_at, std::mem::take(&mut self.deletions));
             }
             if child.moved {
                 let change = Element::new("change")
@@ -144,14 +148,27 @@ impl Changes {
                 self.rest.push(change);
             }
         }
+        self.deletions = before;
+        self.delete_children(old, &survives, below, path);
     }
 
-    /// Deletes the children that do not survive, in order. A comment is addressed by its position
-    /// at that moment, those before it being gone already.
-    fn delete_children(&mut self, old: &Element, survives: &[bool], path: &str) {
+    /// Deletes the children that do not survive, and `below` those that do what goes there, in
+    /// order. A comment is addressed by its position at that moment, those before it being gone
+    /// already.
+    fn delete_children(
+        &mut self,
+        old: &Element,
+        survives: &[bool],
+        mut below: BTreeMap<usize, Vec<Element>>,
+        path: &str,
+    ) {
         let mut gone = 0;
         for (position, node) in old.nodes().iter().enumerate() {
-            if survives.get(position) == Some(&true) || matches!(node, Node::Text(_)) {
+            if survives.get(position) == Some(&true) {
+                self.deletions.extend(below.remove(&position).into_iter().flatten());
+                continue;
+            }
+            if matches!(node, Node::Text(_)) {
                 continue;
             }
             let mut change = deletion(step_path(path, node));

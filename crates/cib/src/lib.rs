@@ -26,4 +26,4 @@ pub mod version;
 pub use document::empty;
 pub use options::Op;
 pub use rc::Rc;
-pub use version::{CibVersion, FEATURE_SET};
+pub use version::{CibVersion, FEATURE_SET, NEWEST_FEATURE_SET};

@@ -10,6 +10,10 @@ use xml::Element;
 /// The feature set that this implementation speaks (Pacemaker 2.1.5's).
 pub const FEATURE_SET: &str = "3.16.1";
 
+/// The newest feature set whose documents we understand. Documents that a tool makes have it; in
+/// the cluster the controllers agree on what all of them have.
+pub const NEWEST_FEATURE_SET: &str = "3.20.5";
+
 /// `admin_epoch.epoch.num_updates`, compared in this order.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default)]
 pub struct CibVersion {

@@ -236,12 +236,16 @@ impl Source {
 pub fn empty_cib(schema: Option<&str>) -> Option<Element> {
     let mut document = cib::empty(1);
     order_counters(&mut document);
-    if let Some(schema) = schema {
-        if schema != "none" {
-            cib::schema::version_of(schema)?;
+    document.set("crm_feature_set", cib::NEWEST_FEATURE_SET);
+    let schema = match schema {
+        None => cib::schema::name_of(cib::schema::NEWEST),
+        Some("none") => "none".into(),
+        Some(name) => {
+            cib::schema::version_of(name)?;
+            name.into()
         }
-        document.set("validate-with", schema);
-    }
+    };
+    document.set("validate-with", schema);
     Some(document)
 }
 
