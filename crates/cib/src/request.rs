@@ -20,7 +20,7 @@ use crate::patch;
 use crate::rc::Rc;
 use crate::schema;
 use crate::upgrade::{self, Step, Upgraded};
-use crate::version::{CibVersion, FEATURE_SET, compare_feature_sets};
+use crate::version::{CibVersion, NEWEST_FEATURE_SET, compare_feature_sets};
 
 /// A request, free of how it travelled.
 #[derive(Debug, Clone, Default)]
@@ -357,7 +357,9 @@ fn replace_document(
 
 /// A newer feature set than ours, or counters that went back, are refused.
 fn acceptable(old: &Element, new: &Element) -> Result<(), Rc> {
-    if new.get("crm_feature_set").is_some_and(|set| compare_feature_sets(set, FEATURE_SET).is_gt())
+    if new
+        .get("crm_feature_set")
+        .is_some_and(|set| compare_feature_sets(set, NEWEST_FEATURE_SET).is_gt())
     {
         return Err(Rc::EPROTONOSUPPORT);
     }
