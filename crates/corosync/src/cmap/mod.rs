@@ -26,11 +26,9 @@ const READ_ONLY_PREFIXES: &[&str] = &[
     "runtime.services.",
     "runtime.config.",
     "runtime.totem.",
-    "runtime.connections.",
     "uidgid.config.",
     "system.",
     "nodelist.",
-    "runtime.votequorum.",
 ];
 
 /// Keys that clients cannot change.
@@ -134,7 +132,8 @@ impl Map {
             return Err(CsError::NameTooLong);
         }
         let len = match &value {
-            Value::Str(text) => text.len() + 1,
+            // Its NUL does not count.
+            Value::Str(text) => text.len(),
             Value::Bin(bytes) => bytes.len(),
             _ => 0,
         };

@@ -452,6 +452,16 @@ impl Engine {
         self.settle(now);
     }
 
+    /// When to call [`Engine::poll_stats`].
+    pub fn stats_deadline(&self) -> Option<Time> {
+        self.cmap.stats_deadline()
+    }
+
+    /// Tells those who track single statistics what changed.
+    pub fn poll_stats(&mut self, now: Time, around: &dyn Surroundings) {
+        self.cmap.poll_stats(ctx!(self, now), around);
+    }
+
     /// The shell changed the map ([`Engine::map_mut`]): those who track it are told.
     pub fn handle_map_changed(&mut self, now: Time) {
         self.settle(now);
@@ -494,7 +504,9 @@ impl Engine {
                 self.out.push(Output::TotemConfigChanged);
             }
         } else if key.starts_with("quorum.") || key.starts_with("nodelist.") {
+            // A key that goes changes nothing until another one is set, as with upstream.
             if !self.is_reloading
+                && change.new.is_some()
                 && let Some(votequorum) = &mut self.votequorum
             {
                 votequorum.config_changed(ctx!(self, now));

@@ -86,9 +86,6 @@ impl Cfg {
         }
         vote.no = vote.expected;
         self.evaluate(ctx);
-        for tracker in &self.trackers {
-            ctx.event(tracker.conn, test_shutdown(CsError::Timeout, 0));
-        }
     }
 
     /// A request of a client.

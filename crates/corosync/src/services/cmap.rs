@@ -3,7 +3,9 @@
 //!
 //! Source: `spec/corosync-services.md` §7.
 
+use std::cmp::Reverse;
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use base::log::Priority;
 use base::{NodeId, Time};
@@ -16,6 +18,10 @@ const SUBSYS: &str = "CMAP";
 const VERSION_KEY: &str = "totem.config_version";
 /// How old the snapshot of the statistics may get.
 const STATS_AGE_MS: u64 = 100;
+/// How often single statistics that somebody tracks are looked at.
+const STATS_POLL: Duration = Duration::from_millis(1500);
+/// What of the statistics can be cleared, by writing to keys that are not listed.
+const CLEARABLE: &[&str] = &["knet", "ipc", "totem", "schedmiss", "all"];
 
 const TRACK_DELETE: i32 = 1;
 const TRACK_MODIFY: i32 = 2;
@@ -43,9 +49,18 @@ struct Tracker {
     key: String,
     kind: i32,
     instance: u64,
+    /// The value of a single statistic when it was last looked at.
+    seen: Option<Value>,
 }
 
 impl Tracker {
+    /// Whether it must be asked for a change: statistics change without telling.
+    fn is_polled(&self) -> bool {
+        self.map == Which::Stats
+            && self.kind & TRACK_PREFIX == 0
+            && self.kind & TRACK_MODIFY != 0
+    }
+
     fn wants(&self, map: Which, change: &Change) -> bool {
         let event = event_of(change);
         let matches = if self.kind & TRACK_PREFIX != 0 || self.key.is_empty() {
@@ -74,6 +89,7 @@ pub struct Cmap {
     next_handle: u64,
     stats: Map,
     stats_at: Option<Time>,
+    polled_at: Time,
     my_version: u64,
     highest_version: u64,
     synced_once: bool,
@@ -103,7 +119,16 @@ impl Cmap {
     }
 
     fn tell(&self, ctx: &mut Ctx<'_>, map: Which, change: &Change) {
-        for tracker in self.trackers.values().filter(|tracker| tracker.wants(map, change)) {
+        let mut told: Vec<(&u64, &Tracker)> =
+            self.trackers.iter().filter(|(_, tracker)| tracker.wants(map, change)).collect();
+        // The longest key first; trackers of one key: exact ones from the newest to the oldest,
+        // then those of the prefix from the oldest to the newest.
+        told.sort_by_key(|(handle, tracker)| {
+            let is_prefix = tracker.kind & TRACK_PREFIX != 0;
+            let age = if is_prefix { **handle } else { u64::MAX - **handle };
+            (Reverse(tracker.key.len()), is_prefix, age)
+        });
+        for (_, tracker) in told {
             ctx.event(tracker.conn, notification(tracker.instance, change));
         }
     }
@@ -128,13 +153,36 @@ impl Cmap {
             4 => self.iter_init(conn, message),
             5 => self.iter_next(ctx, conn, message),
             6 => self.iter_finalize(conn, message),
-            7 => self.track_add(conn, message),
+            7 => self.track_add(ctx.now, conn, message),
             8 => self.track_delete(conn, message),
             9 => self.select_map(conn, message),
             _ => None,
         };
         let failed = || Message::response(answer_id(id), answer_size(id), CsError::InvalidParam);
         ctx.reply(conn, answer.unwrap_or_else(failed));
+    }
+
+    /// When tracked statistics are to be looked at ([`Cmap::poll_stats`]).
+    pub fn stats_deadline(&self) -> Option<Time> {
+        let polls = self.trackers.values().any(Tracker::is_polled);
+        polls.then(|| self.polled_at + STATS_POLL)
+    }
+
+    /// Looks whether tracked statistics changed. The event has the new value for both: the old
+    /// one is not kept by upstream either.
+    pub fn poll_stats(&mut self, ctx: &mut Ctx<'_>, around: &dyn Surroundings) {
+        self.polled_at = ctx.now;
+        self.refresh_stats(ctx.now, around);
+        for tracker in self.trackers.values_mut().filter(|tracker| tracker.is_polled()) {
+            let Some(now) = self.stats.get(&tracker.key) else { continue };
+            if tracker.seen.as_ref() == Some(now) {
+                continue;
+            }
+            tracker.seen = Some(now.clone());
+            let value = Some(now.clone());
+            let change = Change { key: tracker.key.clone(), old: value.clone(), new: value };
+            ctx.event(tracker.conn, notification(tracker.instance, &change));
+        }
     }
 
     fn which(&self, conn: ConnId) -> Which {
@@ -150,9 +198,6 @@ impl Cmap {
         self.stats = Map::new();
         for (key, value) in around.stats() {
             self.stats.put(&key, value);
-        }
-        for what in ["knet", "ipc", "totem", "schedmiss", "all"] {
-            self.stats.put(&format!("stats.clear.{what}"), Value::U32(0));
         }
         self.stats.take_changes();
     }
@@ -173,11 +218,12 @@ impl Cmap {
             if kind == 11 && len > available.len() { available } else { available.get(..len)? };
         let error = if self.which(conn) == Which::Stats {
             match key.strip_prefix("stats.clear.") {
-                Some(what) => {
+                Some(what) if CLEARABLE.iter().any(|known| what.starts_with(known)) => {
                     around.clear_stats(what);
                     self.stats_at = None;
                     CsError::Ok
                 }
+                Some(_) => CsError::NotSupported,
                 None => CsError::Access,
             }
         } else if ctx.map.is_read_only(&key) {
@@ -281,7 +327,12 @@ impl Cmap {
         Some(status(6, if own { CsError::Ok } else { CsError::BadHandle }))
     }
 
-    fn track_add(&mut self, conn: ConnId, message: &Fields<'_>) -> Option<Message> {
+    fn track_add(
+        &mut self,
+        now: Time,
+        conn: ConnId,
+        message: &Fields<'_>,
+    ) -> Option<Message> {
         let key = key_at(message, 16)?;
         let kind = message.i32(280)?;
         let instance = message.u64(288)?;
@@ -294,7 +345,11 @@ impl Cmap {
             return Some(Message::response(7, 32, CsError::NotSupported));
         }
         let handle = self.handle();
-        self.trackers.insert(handle, Tracker { conn, map, key, kind, instance });
+        let seen = (map == Which::Stats).then(|| self.stats.get(&key).cloned()).flatten();
+        if self.stats_deadline().is_none() {
+            self.polled_at = now;
+        }
+        self.trackers.insert(handle, Tracker { conn, map, key, kind, instance, seen });
         let mut answer = Message::response(7, 32, CsError::Ok);
         answer.put_u64(24, handle);
         Some(answer)

@@ -144,6 +144,20 @@ impl Daemon {
         }
     }
 
+    /// Looks at the statistics that clients track.
+    pub(super) fn poll_stats(&mut self, now: Time) {
+        let view = View {
+            now,
+            srp: &self.srp,
+            config: &self.config,
+            transport: &self.transport,
+            ipc: &self.ipc,
+            send_failures: self.send_failures,
+            cleared: RefCell::new(Vec::new()),
+        };
+        self.engine.poll_stats(now, &view);
+    }
+
     fn zero_copy(&mut self, now: Time, conn: ConnId, id: i32, bytes: &[u8]) {
         let message = Fields::new(bytes);
         let answer = match id {

@@ -169,7 +169,8 @@ impl Daemon {
 
     fn next_deadline(&self) -> Option<Time> {
         let downcheck = self.wants_downcheck().then_some(self.downcheck_at);
-        [self.srp.next_deadline(), self.engine.next_deadline(), downcheck]
+        let stats = self.engine.stats_deadline();
+        [self.srp.next_deadline(), self.engine.next_deadline(), stats, downcheck]
             .into_iter()
             .flatten()
             .min()
@@ -229,6 +230,9 @@ impl Daemon {
         }
         if self.engine.next_deadline().is_some_and(|at| at <= now) {
             self.engine.handle_timeout(now);
+        }
+        if self.engine.stats_deadline().is_some_and(|at| at <= now) {
+            self.poll_stats(now);
         }
         self.watch_network(now);
         if self.wants_downcheck() && self.downcheck_at <= now {

@@ -38,7 +38,13 @@ impl Surroundings for View<'_> {
     }
 
     fn node_status(&self, node: NodeId) -> Option<NodeStatus> {
-        let address = self.config.address_of(node)?;
+        let listed = self.config.nodes.iter().any(|listed| listed.id == node);
+        let known = listed || self.srp.processors().contains(&node);
+        let address = match self.config.address_of(node).filter(|_| known) {
+            Some(address) => address,
+            // These transports know nothing of nodes they have not heard of, and say so politely.
+            None => return Some(NodeStatus::default()),
+        };
         let is_reachable = self.srp.processors().contains(&node);
         Some(NodeStatus {
             is_reachable,

@@ -58,7 +58,12 @@ pub struct ConnStats {
     pub event_q_length: u32,
     /// Events that wait in our queue because the client's is full.
     pub queued: usize,
+    /// What those events take, in bytes.
+    pub queued_bytes: usize,
 }
+
+/// What an event in the queue costs beyond its bytes.
+const QUEUED_OVERHEAD: usize = 48;
 
 /// So many events are not kept from a client for the sake of fewer system calls.
 const WAKE_AFTER: u64 = 64;
@@ -85,6 +90,11 @@ pub(crate) struct Open {
     pub(crate) max_msg_size: u32,
     responses: VecDeque<Vec<u8>>,
     events: VecDeque<Vec<u8>>,
+    /// What waits in `events`, and how much may.
+    queued_bytes: usize,
+    queued_bytes_max: usize,
+    /// The flow-control word is only for the client: its requests are taken all the same.
+    pub(crate) is_soft: bool,
     /// Bytes that tell the client of events already in the ring, which the socket had no room for.
     pub(crate) bytes_owed: u64,
     /// The server pays the bytes of many events at once.
@@ -102,6 +112,7 @@ impl Open {
         credentials: Credentials,
         owner: &FileOwner,
         id: u64,
+        queued_bytes_max: usize,
     ) -> Result<(Open, Vec<u8>), Errno> {
         let mut dir = ConnectionDir::create(credentials.pid, stream_fd)?;
         let prepare = |file: &File| shm::give(file, owner);
@@ -145,6 +156,9 @@ impl Open {
             max_msg_size,
             responses: VecDeque::new(),
             events: VecDeque::new(),
+            queued_bytes: 0,
+            queued_bytes_max,
+            is_soft: false,
             bytes_owed: 0,
             pays_later: false,
             stats: ConnStats::default(),
@@ -194,7 +208,14 @@ impl Open {
             Channels::Shm { event, .. } => event.chunks(),
             Channels::Socket(datagrams) => datagrams.events_unread(),
         };
-        ConnStats { event_q_length, queued: self.events.len(), ..self.stats }
+        let (queued, queued_bytes) = (self.events.len(), self.queued_bytes);
+        ConnStats { event_q_length, queued, queued_bytes, ..self.stats }
+    }
+
+    /// Whether requests stay where they are: by flow control, or because the client does not take
+    /// the answers it has (it could ask for more for ever).
+    pub(crate) fn is_stopped(&self) -> bool {
+        (self.stats.flow_control_state != 0 && !self.is_soft) || !self.responses.is_empty()
     }
 
     pub(crate) fn has_backlog(&self) -> bool {
@@ -224,7 +245,14 @@ impl Open {
                 let message = parts.concat();
                 match channel {
                     Channel::Response => self.responses.push_back(message),
-                    Channel::Event => self.events.push_back(message),
+                    Channel::Event => {
+                        let size = message.len() + QUEUED_OVERHEAD;
+                        if self.queued_bytes + size > self.queued_bytes_max {
+                            return Err(RingError::Full);
+                        }
+                        self.queued_bytes += size;
+                        self.events.push_back(message);
+                    }
                 }
                 Ok(())
             }
@@ -242,7 +270,11 @@ impl Open {
                     Channel::Event => &mut self.events,
                 };
                 let Some(message) = queue.pop_front() else { break };
-                match self.put(channel, &[&message]) {
+                let put = self.put(channel, &[&message]);
+                if channel == Channel::Event && put != Err(RingError::Full) {
+                    self.queued_bytes -= message.len() + QUEUED_OVERHEAD;
+                }
+                match put {
                     Ok(()) => self.sent(channel, stream)?,
                     Err(RingError::Full) => {
                         match channel {

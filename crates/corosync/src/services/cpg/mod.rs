@@ -34,12 +34,18 @@ pub struct Process {
     pub group: Vec<u8>,
 }
 
+/// Kinds of iterations.
+const NAME_ONLY: u32 = 1;
+const ONE_GROUP: u32 = 2;
+const ALL: u32 = 3;
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum State {
-    Unjoined,
-    JoinStarted,
-    JoinCompleted,
-    LeaveStarted,
+    // The numbers are in log lines.
+    Unjoined = 0,
+    LeaveStarted = 1,
+    JoinStarted = 2,
+    JoinCompleted = 3,
 }
 
 /// One connection.
@@ -66,7 +72,9 @@ impl Client {
 #[derive(Debug)]
 struct Iteration {
     conn: ConnId,
-    items: VecDeque<Process>,
+    items: Vec<Process>,
+    /// The next one. After the end it begins anew, as upstream's does.
+    at: usize,
 }
 
 /// The service.
@@ -277,6 +285,17 @@ impl Cpg {
         members.map(|process| (process.node, process.pid, 0)).collect()
     }
 
+    /// All processes as iterations show them: the group met last first, and in a group the first
+    /// process, then the others from the last to the second. An odd order, but scripts see it.
+    fn by_group(&self) -> Vec<Process> {
+        let mut all: Vec<Process> = Vec::new();
+        for process in &self.processes {
+            let place = all.iter().position(|other| other.group == process.group);
+            all.insert(place.map_or(0, |first| first + 1), process.clone());
+        }
+        all
+    }
+
     fn iteration_start(
         &mut self,
         ctx: &mut Ctx<'_>,
@@ -284,25 +303,24 @@ impl Cpg {
         message: &Fields<'_>,
     ) -> Option<()> {
         let kind = message.u32(152)?;
-        let mut groups: Vec<&[u8]> = Vec::new();
-        for process in &self.processes {
-            if !groups.contains(&process.group.as_slice()) {
-                groups.push(&process.group);
+        let wanted = wire::group_at(message, 16)?;
+        let items: Vec<Process> = match kind {
+            NAME_ONLY => {
+                let mut all = self.by_group();
+                all.dedup_by(|next, first| next.group == first.group);
+                all
             }
-        }
-        let all_of = |group: &[u8]| {
-            let found = self.processes.iter().filter(|process| process.group == group);
-            found.cloned().collect::<Vec<Process>>()
-        };
-        let items: VecDeque<Process> = match kind {
-            1 => groups.iter().filter_map(|group| all_of(group).into_iter().next()).collect(),
-            2 => all_of(&wire::group_at(message, 16)?).into(),
-            3 => groups.iter().flat_map(|group| all_of(group)).collect(),
+            ONE_GROUP => {
+                let mut all = self.by_group();
+                all.retain(|process| process.group == wanted);
+                all
+            }
+            ALL => self.by_group(),
             _ => return None,
         };
         self.next_iteration += 1;
         let handle = self.next_iteration;
-        self.iterations.insert(handle, Iteration { conn, items });
+        self.iterations.insert(handle, Iteration { conn, items, at: 0 });
         let mut answer = Message::response(9, 32, CsError::Ok);
         answer.put_u64(24, handle);
         ctx.reply(conn, answer);
@@ -319,9 +337,15 @@ impl Cpg {
         let iteration = self.iterations.get_mut(&handle).filter(|found| found.conn == conn);
         let answer = match iteration {
             None => Message::response(10, 168, CsError::BadHandle),
-            Some(iteration) => match iteration.items.pop_front() {
-                Some(process) => wire::iteration_next(&process),
-                None => Message::response(10, 168, CsError::NoSections),
+            Some(iteration) => match iteration.items.get(iteration.at) {
+                Some(process) => {
+                    iteration.at += 1;
+                    wire::iteration_next(process)
+                }
+                None => {
+                    iteration.at = 0;
+                    Message::response(10, 168, CsError::NoSections)
+                }
             },
         };
         ctx.reply(conn, answer);

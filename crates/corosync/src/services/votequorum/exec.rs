@@ -161,8 +161,8 @@ impl Votequorum {
                 self.recalculate(ctx, true, false);
             }
             param::NODE_VOTES => {
-                if let Some(node) = self.nodes.iter_mut().find(|node| node.id == id) {
-                    node.votes = value;
+                if let Some(record) = self.record(id) {
+                    record.votes = value;
                     self.recalculate(ctx, true, false);
                 }
             }

@@ -354,18 +354,26 @@ impl Votequorum {
 
     fn set_node_votes(&mut self, ctx: &mut Ctx<'_>, message: &Fields<'_>) -> Option<CsError> {
         let (votes, id) = (message.u32(16)?, message.u32(20)?);
-        let id = if id == 0 { self.me.0 } else { id };
-        let Some(at) = self.nodes.iter().position(|node| node.id == id) else {
-            return Some(CsError::NameNotFound);
-        };
-        let before = std::mem::replace(&mut self.nodes[at].votes, votes);
+        // Id 0 is the device.
+        let Some(record) = self.record(id) else { return Some(CsError::NameNotFound) };
+        let before = std::mem::replace(&mut record.votes, votes);
         let (quorum, total) = self.needed(true, 0);
         if quorum < total / 2 || quorum > total {
-            self.nodes[at].votes = before;
+            if let Some(record) = self.record(id) {
+                record.votes = before;
+            }
             return Some(CsError::InvalidParam);
         }
         self.send_reconfigure(ctx, id, votes, param::NODE_VOTES);
         Some(CsError::Ok)
+    }
+
+    /// The record of a node, or of the device, which is number 0.
+    pub(super) fn record(&mut self, id: u32) -> Option<&mut Node> {
+        if id == 0 {
+            return Some(&mut self.device);
+        }
+        self.nodes.iter_mut().find(|node| node.id == id)
     }
 
     fn track_start(

@@ -203,6 +203,7 @@ impl Server {
             client.credentials,
             &owner,
             conn.0,
+            self.config.queued_bytes_max,
         );
         let watched = made.and_then(|(open, answer)| match open.datagrams() {
             Some(datagrams) => {
@@ -270,8 +271,9 @@ impl Server {
         self.send(conn, Channel::Response, parts)
     }
 
-    /// Sends an event. It waits in a queue without limit when the client is slow; see
-    /// [`queued`](Self::queued). False as for [`respond`](Self::respond).
+    /// Sends an event. It waits in a queue when the client is slow; when that is full
+    /// ([`ServerConfig::queued_bytes_max`]) the connection ends. False as for
+    /// [`respond`](Self::respond).
     pub fn event(&mut self, conn: ConnId, event: &[u8]) -> bool {
         self.send(conn, Channel::Event, &[event])
     }
@@ -314,6 +316,7 @@ impl Server {
     pub fn set_flow_control(&mut self, conn: ConnId, word: u32) {
         let Some(client) = self.conns.get_mut(&conn.0) else { return };
         let State::Open(open) = &mut client.state else { return };
+        open.is_soft = false;
         let before = open.set_flow_control(word);
         if before != 0 && word == 0 {
             self.wake(conn.0);
@@ -321,9 +324,25 @@ impl Server {
         self.update_interest(conn.0);
     }
 
+    /// Sets the flow-control word for the client to see; its requests are taken all the same. For
+    /// clients that should send no more but must be able to ask.
+    pub fn advise_flow_control(&mut self, conn: ConnId, word: u32) {
+        let Some(client) = self.conns.get_mut(&conn.0) else { return };
+        let State::Open(open) = &mut client.state else { return };
+        if open.stats.flow_control_state == 0 {
+            open.is_soft = true;
+            open.set_flow_control(word);
+        }
+    }
+
     /// Events that wait for a slow client.
     pub fn queued(&self, conn: ConnId) -> usize {
         self.stats(conn).map_or(0, |stats| stats.queued)
+    }
+
+    /// What those events take, in bytes.
+    pub fn queued_bytes(&self, conn: ConnId) -> usize {
+        self.stats(conn).map_or(0, |stats| stats.queued_bytes)
     }
 
     /// A connection's statistics.
@@ -382,7 +401,7 @@ impl Server {
                 if self.retry_nanos == 0 && open.has_backlog() {
                     self.set_timer(RETRY_MIN_NANOS);
                 }
-                if self.conns.get(&conn.0).is_some_and(|client| client.wants_write()) {
+                if self.conns.get(&conn.0).is_some_and(Conn::wants_change) {
                     self.update_interest(conn.0);
                 }
                 true
@@ -395,7 +414,16 @@ impl Server {
                 );
                 false
             }
-            Err(_) => {
+            Err(error) => {
+                if error == RingError::Full {
+                    let stats = open.stats();
+                    base::log!(
+                        Priority::Error, sub: "QB",
+                        "a client does not read: {} events ({} bytes) wait for it; it is \
+                         disconnected ({})",
+                        stats.queued, stats.queued_bytes, open.description()
+                    );
+                }
                 self.disconnect(conn);
                 false
             }
@@ -404,6 +432,11 @@ impl Server {
 }
 
 impl Conn {
+    /// Whether epoll may have to be told something else.
+    fn wants_change(&self) -> bool {
+        self.wants_write() || matches!(&self.state, State::Open(open) if open.is_stopped())
+    }
+
     fn wants_write(&self) -> bool {
         matches!(&self.state, State::Open(open) if open.bytes_owed > 0)
     }

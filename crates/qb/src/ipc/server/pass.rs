@@ -108,7 +108,7 @@ impl Server {
                     // No more bytes than requests are taken in a turn, so that a byte remains for
                     // every request that remains (each is written before its byte).
                     let mut bytes = [0u8; REQUESTS_PER_TURN];
-                    let reading = open.stats.flow_control_state == 0;
+                    let reading = !open.is_stopped();
                     if reading {
                         match rustix::net::recv(&conn.stream, &mut bytes, RecvFlags::DONTWAIT) {
                             Ok((0, _)) => conn.hung_up = true,
@@ -162,7 +162,7 @@ impl Server {
     pub(super) fn take_request(&mut self, id: u64, request: &mut Vec<u8>) -> Took {
         let Some(conn) = self.conns.get_mut(&id) else { return Took::Nothing };
         let State::Open(open) = &mut conn.state else { return Took::Nothing };
-        let stopped = open.stats.flow_control_state != 0;
+        let stopped = open.is_stopped();
         if (stopped && !conn.hung_up) || conn.turn == 0 {
             return Took::Nothing;
         }
@@ -236,14 +236,17 @@ impl Server {
         let mut expirations = [0; 8];
         let _ = rustix::io::read(&self.timer, &mut expirations);
         let (mut backlog, mut progress) = (false, false);
-        let mut broken = Vec::new();
+        let (mut broken, mut freed) = (Vec::new(), Vec::new());
         for (id, conn) in &mut self.conns {
             if let State::Open(open) = &mut conn.state
                 && open.has_backlog()
             {
                 let before = open.stats.events + open.stats.responses;
+                let was_stopped = open.is_stopped();
                 if open.flush(&conn.stream).is_err() {
                     broken.push(*id);
+                } else if was_stopped && !open.is_stopped() {
+                    freed.push(*id);
                 }
                 progress |= open.stats.events + open.stats.responses > before;
                 backlog |= open.has_backlog();
@@ -251,6 +254,10 @@ impl Server {
         }
         for id in broken {
             self.end(id);
+        }
+        for id in freed {
+            self.update_interest(id);
+            self.wake(id);
         }
         self.set_timer(match (backlog, progress) {
             (false, _) => 0,
@@ -277,7 +284,7 @@ impl Server {
     pub(super) fn update_interest(&mut self, id: u64) {
         let Some(conn) = self.conns.get_mut(&id) else { return };
         let State::Open(open) = &conn.state else { return };
-        let read = open.stats.flow_control_state == 0;
+        let read = !open.is_stopped();
         let wanted = Interest { read, write: conn.wants_write() };
         if wanted == conn.interest {
             return;

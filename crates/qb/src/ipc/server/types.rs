@@ -47,6 +47,9 @@ pub struct ServerConfig {
     pub min_msg_size: u32,
     /// And at most this: what a client may cost in `/dev/shm` is three times as much.
     pub max_msg_size: u32,
+    /// Events may wait for a slow client up to this many bytes; one more ends its connection. A
+    /// client that lost an event could not go on, and one that never reads must not cost more.
+    pub queued_bytes_max: usize,
     /// Listen on `<dir>/<name>` instead of the abstract name.
     pub socket_dir: Option<PathBuf>,
 }
@@ -60,6 +63,7 @@ impl ServerConfig {
             transport: Transport::Shm,
             min_msg_size: 0,
             max_msg_size: 64 << 20,
+            queued_bytes_max: 64 << 20,
             socket_dir: address::forced_socket_dir(),
         }
     }

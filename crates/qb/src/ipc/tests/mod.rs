@@ -8,6 +8,7 @@ use std::time::Duration;
 
 mod dead;
 mod hostile;
+mod stalled;
 
 static COUNTER: AtomicU32 = AtomicU32::new(0);
 
