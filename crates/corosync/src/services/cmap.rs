@@ -56,9 +56,7 @@ struct Tracker {
 impl Tracker {
     /// Whether it must be asked for a change: statistics change without telling.
     fn is_polled(&self) -> bool {
-        self.map == Which::Stats
-            && self.kind & TRACK_PREFIX == 0
-            && self.kind & TRACK_MODIFY != 0
+        self.map == Which::Stats && self.kind & TRACK_PREFIX == 0 && self.kind & TRACK_MODIFY != 0
     }
 
     fn wants(&self, map: Which, change: &Change) -> bool {
@@ -327,12 +325,7 @@ impl Cmap {
         Some(status(6, if own { CsError::Ok } else { CsError::BadHandle }))
     }
 
-    fn track_add(
-        &mut self,
-        now: Time,
-        conn: ConnId,
-        message: &Fields<'_>,
-    ) -> Option<Message> {
+    fn track_add(&mut self, now: Time, conn: ConnId, message: &Fields<'_>) -> Option<Message> {
         let key = key_at(message, 16)?;
         let kind = message.i32(280)?;
         let instance = message.u64(288)?;
