@@ -5,6 +5,7 @@ pub mod applet;
 pub mod dates;
 pub mod exit;
 pub mod interval;
+pub mod json;
 pub mod log;
 pub mod node_id;
 pub mod score;
@@ -12,6 +13,7 @@ pub mod time;
 
 pub use applet::Applet;
 pub use exit::CrmExit;
+pub use json::Json;
 pub use node_id::NodeId;
 pub use score::Score;
 pub use time::Time;

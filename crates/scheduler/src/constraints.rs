@@ -27,6 +27,8 @@ pub struct Location {
     pub role: Role,
     /// `resource-discovery`
     pub probe_mode: ProbeMode,
+    /// Node health says so; the id is that of the strategy.
+    pub health: bool,
 }
 
 /// Which resources should (not) run together.

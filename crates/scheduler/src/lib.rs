@@ -19,6 +19,7 @@
 pub mod action;
 pub mod constraints;
 pub mod digest;
+pub mod explain;
 pub mod ids;
 pub mod model;
 pub mod options;

@@ -7,8 +7,9 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use base::Json;
 use scheduler::trace::Source;
-use scheduler::{Input, PlanOptions};
+use scheduler::{Input, PlanOptions, Sched, explain};
 
 fn inputs() -> Vec<PathBuf> {
     let workspace = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
@@ -22,6 +23,31 @@ fn inputs() -> Vec<PathBuf> {
     let mut all: Vec<PathBuf> = found.unwrap().map(|entry| entry.unwrap().path()).collect();
     all.sort();
     all
+}
+
+/// Words for all there is; a resource that runs nowhere is told why.
+fn everything_can_be_explained(sched: &Sched, name: &str) {
+    for rsc in &sched.top {
+        let report = sched.explain_resource(*rsc, None);
+        assert!(!report.summary.is_empty(), "{name}: nothing to say of {}", report.id);
+        assert!(!explain::text::resource(&report, true).is_empty());
+        assert!(!Json::from(&report).to_string().is_empty());
+    }
+    for node in sched.nodes.ids() {
+        let report = sched.explain_node(node);
+        assert!(!report.summary.is_empty(), "{name}: nothing to say of {}", report.name);
+        assert!(!explain::text::node(&report).is_empty());
+        assert!(!Json::from(&report).to_string().is_empty());
+    }
+    for action in sched.actions.ids() {
+        let report = sched.explain_action(action);
+        let told = report.state == "not-needed" || !report.why.is_empty();
+        assert!(told, "{name}: no reason for {}", report.key);
+        for wait in &report.waits_for {
+            let known = report.state != "planned" || !wait.because.is_empty();
+            assert!(known, "{name}: {} waits for {} without a reason", report.key, wait.key);
+        }
+    }
 }
 
 #[test]
@@ -45,11 +71,12 @@ fn the_plan_is_the_same_with_and_without_the_trace() {
         assert_eq!(off.summary, on.summary, "{name}");
         assert_eq!(off.sched.score_lines, on.sched.score_lines, "{name}");
         let trace = on.sched.trace.as_ref().unwrap();
-        for c in trace.scores.iter().filter(|c| c.source == Source::Unknown) {
+        for c in trace.all_scores().filter(|c| c.source == Source::Unknown) {
             let rsc = &on.sched.rscs[c.rsc].id;
             let node = &on.sched.nodes[c.node].name;
             gaps.push(format!("{name}: {rsc} on {node} {:?} -> {:?}", c.before, c.after));
         }
+        everything_can_be_explained(&on.sched, &name);
     }
     assert!(gaps.is_empty(), "{} changes without a source:\n{}", gaps.len(), gaps.join("\n"));
 }

@@ -24,6 +24,7 @@ pub mod crm_ticket;
 pub mod crm_verify;
 pub mod crmadmin;
 pub mod file_cib;
+pub mod insight;
 pub mod ipc;
 pub mod iso8601;
 pub mod launcher;
@@ -61,6 +62,7 @@ pub fn applets() -> Vec<Applet> {
         sbin("crm_verify", crm_verify::main),
         sbin("crm_ticket", crm_ticket::main),
         sbin("crmadmin", crmadmin::main),
+        Applet { name: "explain", dir: "", run: insight::explain::main },
         sbin("iso8601", iso8601::main),
         sbin("stonith_admin", stonith_admin::main),
     ]

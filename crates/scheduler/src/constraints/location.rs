@@ -33,13 +33,14 @@ impl Sched {
                 if sum < 0 && self.meta_is_true(rsc, "allow-unhealthy-nodes") {
                     continue;
                 }
-                self.new_location(
+                let ix = self.new_location(
                     &strategy,
                     rsc,
                     vec![(node, sum)],
                     Role::Unknown,
                     ProbeMode::Always,
                 );
+                self.locations[ix].health = true;
             }
         }
     }
@@ -55,7 +56,14 @@ impl Sched {
         if probe_mode == ProbeMode::Exclusive {
             self.rscs[rsc].exclusive_probes = true;
         }
-        let ix = self.locations.push(Location { id: id.into(), rsc, nodes, role, probe_mode });
+        let ix = self.locations.push(Location {
+            id: id.into(),
+            rsc,
+            nodes,
+            role,
+            probe_mode,
+            health: false,
+        });
         self.rscs[rsc].locations.push(ix);
         ix
     }

@@ -167,7 +167,7 @@ impl Sched {
         let tree = self.tree(instance);
         let saved: Vec<NodeTable> = tree.iter().map(|r| self.rscs[*r].allowed.clone()).collect();
         let saved_counts = self.rscs[collective].allowed.clone();
-        let mark = self.note_mark();
+        let mark = self.note_mark(&tree);
         let mut reserved = 0;
         let mut kept = false;
         while reserved < available {
@@ -179,7 +179,7 @@ impl Sched {
             for (r, table) in tree.iter().zip(&saved) {
                 self.rscs[*r].allowed = table.clone();
             }
-            self.note_forget(mark, &tree);
+            self.note_forget(&mark, &tree);
             if chosen.is_none() {
                 // Its members, if any, stay as they are.
                 self.rscs[instance].unassigned = true;
