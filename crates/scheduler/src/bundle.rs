@@ -130,7 +130,7 @@ impl Params {
         let set = format!("{rsc}-attributes-{}", "bundle");
         Params { xml: Element::new("instance_attributes").with("id", set.as_str()), set }
     }
-    fn add(&mut self, name: &str, value: impl Into<EcoString>) {
+    fn add(&mut self, name: &str, value: impl AsRef<str>) {
         self.xml.push(
             Element::new("nvpair")
                 .with("id", format!("{}-{name}", self.set))

@@ -4,14 +4,7 @@ use std::sync::Arc;
 
 use ecow::EcoString;
 
-/// One attribute.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Attr {
-    /// Its name (a prefix is part of it).
-    pub name: EcoString,
-    /// Its value, unescaped.
-    pub value: EcoString,
-}
+use crate::attrs::Attrs;
 
 /// A child of an element.
 #[derive(Clone, PartialEq, Debug)]
@@ -28,7 +21,7 @@ pub enum Node {
 #[derive(Clone, PartialEq, Debug, Default)]
 pub struct Element {
     name: EcoString,
-    attrs: Vec<Attr>,
+    attrs: Attrs,
     children: Vec<Node>,
     /// 1-based line of the start tag in the text it was parsed from; 0 if it was not.
     line: Line,
@@ -52,7 +45,7 @@ impl Element {
 
     /// Adds or replaces an attribute, for building: `Element::new("node").with("id", "1")`.
     #[must_use]
-    pub fn with(mut self, name: &str, value: impl Into<EcoString>) -> Element {
+    pub fn with(mut self, name: &str, value: impl AsRef<str>) -> Element {
         self.set(name, value);
         self
     }
@@ -87,7 +80,7 @@ impl Element {
 
     /// The value of an attribute.
     pub fn get(&self, name: &str) -> Option<&str> {
-        self.attrs.iter().find(|attr| attr.name == name).map(|attr| attr.value.as_str())
+        self.attrs.get(name)
     }
 
     /// Shorthand for the attribute `id`.
@@ -102,32 +95,31 @@ impl Element {
 
     /// All attributes in document order.
     pub fn attrs(&self) -> impl ExactSizeIterator<Item = (&str, &str)> + Clone {
-        self.attrs.iter().map(|attr| (attr.name.as_str(), attr.value.as_str()))
+        self.attrs.iter()
     }
 
     /// Sets an attribute: in place if it exists, else behind the last one.
-    pub fn set(&mut self, name: &str, value: impl Into<EcoString>) {
-        let value = value.into();
-        match self.attrs.iter_mut().find(|attr| attr.name == name) {
-            Some(attr) => attr.value = value,
-            None => self.attrs.push(Attr { name: name.into(), value }),
-        }
+    pub fn set(&mut self, name: &str, value: impl AsRef<str>) {
+        self.attrs.set(name, value.as_ref());
+    }
+
+    pub(crate) fn set_attrs(&mut self, attrs: Attrs) {
+        self.attrs = attrs;
     }
 
     /// Removes an attribute and returns its value.
     pub fn unset(&mut self, name: &str) -> Option<EcoString> {
-        let at = self.attrs.iter().position(|attr| attr.name == name)?;
-        Some(self.attrs.remove(at).value)
+        self.attrs.unset(name)
     }
 
     /// Keeps the attributes for which `keep(name, value)` holds.
-    pub fn retain_attrs(&mut self, mut keep: impl FnMut(&str, &str) -> bool) {
-        self.attrs.retain(|attr| keep(&attr.name, &attr.value));
+    pub fn retain_attrs(&mut self, keep: impl FnMut(&str, &str) -> bool) {
+        self.attrs.retain(keep);
     }
 
     /// Sorts the attributes by name (bytewise), as digests of operations want them.
     pub fn sort_attrs(&mut self) {
-        self.attrs.sort_by(|a, b| a.name.cmp(&b.name));
+        self.attrs.sort();
     }
 
     // --- children ---------------------------------------------------------------------------
@@ -233,6 +225,10 @@ impl Element {
 
     /// Appends a child element.
     pub fn push(&mut self, child: impl Into<Arc<Element>>) {
+        if self.children.is_empty() {
+            // Most parents of one child have no other.
+            self.children.reserve_exact(1);
+        }
         self.children.push(Node::Element(child.into()));
     }
 

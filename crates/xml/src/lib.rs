@@ -9,13 +9,14 @@
 //! What the tree does not keep: DTDs (refused: entities are how XML attacks), processing
 //! instructions, and text that is only white space between elements.
 
+mod attrs;
 mod element;
 mod parse;
 mod path;
 mod write;
 pub mod xpath;
 
-pub use element::{Attr, Element, Node};
+pub use element::{Element, Node};
 pub use parse::{ParseError, parse};
 pub use path::NodePath;
 pub use write::{escape_attr, escape_text};

@@ -6,6 +6,7 @@ use ecow::EcoString;
 use quick_xml::Reader;
 use quick_xml::events::{BytesStart, Event};
 
+use crate::attrs::{Attrs, Packer};
 use crate::element::{DEPTH_MAX, Element, Node};
 
 /// Why a text is not a document we accept.
@@ -30,6 +31,7 @@ pub fn parse(text: &str) -> Result<Element, ParseError> {
     let mut reader = Reader::from_str(text);
     reader.config_mut().check_end_names = true;
     let mut lines = LineCounter { text: text.as_bytes(), at: 0, line: 1 };
+    let mut packer = Packer::default();
     let mut open: Vec<Element> = Vec::new();
     let mut root: Option<Element> = None;
     loop {
@@ -50,7 +52,14 @@ pub fn parse(text: &str) -> Result<Element, ParseError> {
                 if open.len() >= DEPTH_MAX {
                     return Err(fail(format!("elements nest deeper than {DEPTH_MAX}"), position));
                 }
-                let mut element = read_tag(tag).map_err(|what| fail(what, position))?;
+                if let Some(parent) = open.last_mut() {
+                    drop_layout(parent);
+                }
+                let name = tag.name();
+                let name: &str = name.as_ref();
+                let mut element = Element::new(name);
+                let attrs = read_attrs(tag, &mut packer).map_err(|what| fail(what, position))?;
+                element.set_attrs(attrs);
                 element.set_line(lines.line_at(position));
                 if matches!(event, Event::Start(_)) {
                     open.push(element);
@@ -98,17 +107,51 @@ pub fn parse(text: &str) -> Result<Element, ParseError> {
     root.ok_or_else(|| error_at(text, text.len(), "expected an element, found none".into()))
 }
 
-fn read_tag(tag: &BytesStart<'_>) -> Result<Element, String> {
-    let name = tag.name();
-    let name: &str = name.as_ref();
-    let mut element = Element::new(name);
+fn read_attrs(tag: &BytesStart<'_>, packer: &mut Packer) -> Result<Attrs, String> {
+    if read_plain_attrs(tag.attributes_raw(), packer).is_some() {
+        return Ok(packer.take());
+    }
+    // Something is out of the ordinary: whoever can say what reads it again.
+    packer.take();
     for attr in tag.attributes() {
         let attr = attr.map_err(|error| error.to_string())?;
         let key: &str = attr.key.as_ref();
-        let value = unescape_attr(&attr.value)?;
-        element.set(key, value);
+        packer.push(key, &unescape_attr(&attr.value)?);
     }
-    Ok(element)
+    Ok(packer.take())
+}
+
+/// Reads attributes as everybody writes them: `name="value"` with white space between, without
+/// references in the values. `None` if there is anything else.
+fn read_plain_attrs(raw: &str, packer: &mut Packer) -> Option<()> {
+    let bytes = raw.as_bytes();
+    let mut at = 0;
+    loop {
+        while bytes.get(at).is_some_and(u8::is_ascii_whitespace) {
+            at += 1;
+        }
+        if at == bytes.len() {
+            return Some(());
+        }
+        let name_from = at;
+        while bytes.get(at).is_some_and(|b| b.is_ascii_alphanumeric() || b"_-:.#".contains(b)) {
+            at += 1;
+        }
+        let name = &raw[name_from..at];
+        let quote = *bytes.get(at + 1)?;
+        if name.is_empty() || bytes[at] != b'=' || !matches!(quote, b'"' | b'\'') {
+            return None;
+        }
+        let value_from = at + 2;
+        let length = bytes.get(value_from..)?.iter().position(|b| {
+            *b == quote || matches!(b, b'&' | b'\t' | b'\n' | b'\r')
+        })?;
+        at = value_from + length + 1;
+        let ended = bytes.get(at).is_none_or(u8::is_ascii_whitespace);
+        if bytes[at - 1] != quote || !ended || !packer.push(name, &raw[value_from..at - 1]) {
+            return None;
+        }
+    }
 }
 
 /// Unescapes and normalises an attribute value: literal tabs and line ends become blanks
@@ -182,6 +225,13 @@ fn drop_blank_text(element: &mut Element) {
     let has_others = element.nodes().iter().any(|node| !matches!(node, Node::Text(_)));
     if has_others || element.nodes().iter().all(is_blank) {
         element.nodes_mut().retain(|node| !is_blank(node));
+    }
+}
+
+/// White space before a child element is layout.
+fn drop_layout(parent: &mut Element) {
+    if matches!(parent.nodes().last(), Some(Node::Text(text)) if text.trim().is_empty()) {
+        parent.nodes_mut().pop();
     }
 }
 
