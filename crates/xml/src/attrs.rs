@@ -368,15 +368,18 @@ mod tests {
             assert_eq!(usize::from(code_of(name)), place + 1, "{name}");
         }
         assert!(KNOWN.len() < usize::from(LONG));
-        for name in ["", "x", "ids", "crm_feature_sey", "a name that is longer than any known one"] {
+        for name in ["", "x", "ids", "crm_feature_sey", "a name that is longer than any known one"]
+        {
             assert_eq!(code_of(name), 0, "{name}");
         }
     }
 
     #[test]
     fn packed_attributes_behave_like_a_list_of_pairs() {
-        let names = ["id", "name", "x", "\u{e9}t\u{e9}", "", "crm_feature_set", "long-name-of-mine"];
-        let values = ["", "1", "caf\u{e9}", &"v".repeat(126), &"w".repeat(127), &"\u{e9}".repeat(9000)];
+        let names =
+            ["id", "name", "x", "\u{e9}t\u{e9}", "", "crm_feature_set", "long-name-of-mine"];
+        let values =
+            ["", "1", "caf\u{e9}", &"v".repeat(126), &"w".repeat(127), &"\u{e9}".repeat(9000)];
         let (mut packed, mut plain) = (Attrs::default(), Vec::<(&str, &str)>::new());
         let mut seed = 0x9e37_79b9_7f4a_7c15_u64;
         let mut roll = |bound: usize| {

@@ -143,9 +143,10 @@ fn read_plain_attrs(raw: &str, packer: &mut Packer) -> Option<()> {
             return None;
         }
         let value_from = at + 2;
-        let length = bytes.get(value_from..)?.iter().position(|b| {
-            *b == quote || matches!(b, b'&' | b'\t' | b'\n' | b'\r')
-        })?;
+        let length = bytes
+            .get(value_from..)?
+            .iter()
+            .position(|b| *b == quote || matches!(b, b'&' | b'\t' | b'\n' | b'\r'))?;
         at = value_from + length + 1;
         let ended = bytes.get(at).is_none_or(u8::is_ascii_whitespace);
         if bytes[at - 1] != quote || !ended || !packer.push(name, &raw[value_from..at - 1]) {
