@@ -26,6 +26,7 @@ pub mod options;
 pub mod present;
 pub mod rules;
 pub mod score;
+pub mod scores;
 pub mod simulate;
 pub mod text;
 pub mod trace;
@@ -42,7 +43,7 @@ mod orderings;
 mod placement;
 mod resource;
 mod state;
-mod summary;
+pub mod summary;
 mod unpack;
 
 use std::sync::Arc;
@@ -124,7 +125,7 @@ impl Sched {
         self.because(|| Origin::Remote, Sched::order_remote_connections);
         self.because(|| Origin::Fencing, Sched::schedule_fencing_and_shutdowns);
         self.apply_orderings();
-        self.summary = self.transition_summary(1);
+        self.summary = self.transition_summary();
         self.create_graph(transition_id, compat_2_1)
     }
 
@@ -149,6 +150,8 @@ impl Sched {
 pub struct Plan {
     /// The transition in words, one line an item.
     pub summary: Vec<present::Line>,
+    /// The same as facts.
+    pub changes: Vec<summary::Item>,
     /// Everything else: the graph, messages, score lines, actions.
     pub sched: Sched,
 }
@@ -188,6 +191,7 @@ fn schedule_here(cib: &Arc<Element>, options: PlanOptions) -> Plan {
     sched.compat_2_1 = options.compat_2_1;
     sched.place();
     sched.plan(options.transition_id, options.compat_2_1);
-    let summary = std::mem::take(&mut sched.summary);
-    Plan { summary, sched }
+    let changes = std::mem::take(&mut sched.summary);
+    let summary = summary::lines(&changes, 1);
+    Plan { summary, changes, sched }
 }

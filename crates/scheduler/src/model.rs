@@ -396,9 +396,9 @@ pub struct Sched {
     /// The transition.
     pub graph: crate::graph::Graph,
     /// The transition in words.
-    pub summary: Vec<crate::present::Line>,
+    pub summary: Vec<crate::summary::Item>,
     /// Lines of `crm_simulate -s` and `-U`.
-    pub score_lines: Vec<String>,
+    pub score_lines: Vec<crate::scores::ScoreLine>,
     pub params_cache: RefCell<HashMap<(RscIx, Option<NodeIx>), Arc<Attrs>>>,
     pub digest_cache: HashMap<(NodeIx, EcoString), Arc<crate::digest::Parameters>>,
     /// Histories by node name and resource id.

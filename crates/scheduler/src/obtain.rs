@@ -13,6 +13,7 @@ use crate::model::{Attrs, NodeKind, Role, Sched};
 use crate::options::NoQuorum;
 use crate::rules::{RuleInput, unpack_blocks};
 use crate::score::INFINITY;
+use crate::scores::ScoreLine;
 use crate::text::{op_key, parse_bool, parse_interval, parse_op_key, scan_int};
 
 impl Sched {
@@ -660,6 +661,11 @@ impl Sched {
             let same_secure = known("#digests-secure", &of_secure);
             if same_all == Some(false) && same_secure != Some(true) {
                 changed = true;
+            } else if same_all == Some(false) && (self.show_scores || self.show_utilization) {
+                self.score_lines.push(ScoreLine::Info(format!(
+                    "Only 'private' parameters to {id} for unfencing {} changed",
+                    self.nodes[node].name
+                )));
             }
             all.push_str(&of_all);
             secure.push_str(&of_secure);

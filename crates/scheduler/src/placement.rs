@@ -17,7 +17,8 @@ use std::cmp::Ordering;
 use crate::ids::{NodeIx, NodeTable, RscIx};
 use crate::model::{Placed, Role, Sched, Variant};
 use crate::options::Placement;
-use crate::score::{self, INFINITY};
+use crate::score::INFINITY;
+use crate::scores::ScoreLine;
 use crate::trace::Source;
 
 /// A stable merge sort that, unlike the standard library's, bears with an order that is not total.
@@ -290,19 +291,18 @@ impl Sched {
     }
 
     /// Score lines of a resource and all below it.
-    pub(crate) fn show_scores(&mut self, rsc: RscIx, source: &str) {
+    pub(crate) fn show_scores(&mut self, rsc: RscIx, source: &'static str) {
         if !self.show_scores || self.rscs[rsc].removed {
             return;
         }
         for node in self.in_order(&self.rscs[rsc].allowed) {
             let score = self.rscs[rsc].allowed.get(node).map_or(0, |entry| entry.score);
-            let line = format!(
-                "{source}: {} allocation score on {}: {}",
-                self.rscs[rsc].id,
-                self.nodes[node].name,
-                score::text(score)
-            );
-            self.score_lines.push(line);
+            self.score_lines.push(ScoreLine::Allocation {
+                function: source,
+                rsc: self.rscs[rsc].id.clone(),
+                node: self.nodes[node].name.clone(),
+                score,
+            });
         }
         for child in self.rscs[rsc].children.clone() {
             self.show_scores(child, source);

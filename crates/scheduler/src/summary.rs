@@ -6,18 +6,107 @@ use crate::ids::{ActIx, NodeIx, RscIx};
 use crate::model::{Role, Sched, Variant};
 use crate::present::Line;
 
-/// A resource's line before it is aligned.
-struct Change {
-    verb: &'static str,
-    rsc: String,
-    details: String,
-    reason: String,
+/// One line of the summary.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Item {
+    /// Something happens to a node: `Fence (reboot)`, `Shutdown`.
+    Node {
+        /// What.
+        task: String,
+        /// The node, with the resource it lives in if it is a guest.
+        node: String,
+        /// Why.
+        reason: String,
+    },
+    /// Something happens to a resource.
+    Rsc(Change),
+}
+
+/// What happens to a resource.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Change {
+    /// `Start`, `Move`, ….
+    pub verb: &'static str,
+    /// The resource.
+    pub rsc: String,
+    /// The node it leaves, or is on.
+    pub from: Option<String>,
+    /// The node it comes to.
+    pub to: Option<String>,
+    /// Its role before and after.
+    pub roles: (&'static str, &'static str),
+    /// The roles are worth a word.
+    pub show_roles: bool,
+    /// Why.
+    pub reason: Option<String>,
+    /// It cannot be done.
+    pub blocked: bool,
+}
+
+impl Change {
+    /// The roles are the same before and after.
+    pub fn same_role(&self) -> bool {
+        self.roles.0 == self.roles.1
+    }
+
+    fn details(&self) -> String {
+        let (old, new) = self.roles;
+        match (self.from.as_deref(), self.to.as_deref()) {
+            (None, Some(to)) if self.show_roles => format!("{old} -> {new} {to}"),
+            (Some(from), None) if self.show_roles => format!("{old} {from}"),
+            (None, Some(node)) | (Some(node), None) => node.to_owned(),
+            (Some(from), Some(to)) => {
+                let same_host = from == to;
+                if self.same_role() && same_host {
+                    if self.show_roles { format!("{old} {from}") } else { from.to_owned() }
+                } else if self.same_role() {
+                    let role = if self.show_roles { format!(" {old}") } else { String::new() };
+                    format!("{from} -> {to}{role}")
+                } else if same_host {
+                    format!("{old} -> {new} {from}")
+                } else {
+                    format!("{old} {from} -> {new} {to}")
+                }
+            }
+            (None, None) => String::new(),
+        }
+    }
+
+    fn why(&self) -> String {
+        match &self.reason {
+            Some(reason) if self.blocked => format!("  due to {reason} (blocked)"),
+            Some(reason) => format!("  due to {reason}"),
+            None if self.blocked => "  blocked".into(),
+            None => String::new(),
+        }
+    }
+}
+
+/// The summary as items of a list, aligned.
+pub fn lines(items: &[Item], level: usize) -> Vec<Line> {
+    let changes = items.iter().filter_map(|item| match item {
+        Item::Rsc(change) => Some((change.rsc.len() + 2, change.details().len())),
+        Item::Node { .. } => None,
+    });
+    let (rsc_width, detail_width) =
+        changes.fold((0, 0), |(a, b), (rsc, details)| (a.max(rsc), b.max(details)));
+    let text = |item: &Item| match item {
+        Item::Node { task, node, reason } => format!("{task} {node} '{reason}'"),
+        Item::Rsc(c) => format!(
+            "{:<10} {:<rsc_width$}  ( {:>detail_width$} ){}",
+            c.verb,
+            c.rsc,
+            c.details(),
+            c.why()
+        ),
+    };
+    items.iter().map(|item| Line { level, text: text(item) }).collect()
 }
 
 impl Sched {
     /// The items of the transition summary.
-    pub fn transition_summary(&mut self, level: usize) -> Vec<Line> {
-        let mut lines = Vec::new();
+    pub(crate) fn transition_summary(&mut self) -> Vec<Item> {
+        let mut items = Vec::new();
         for ix in self.actions.ids().rev() {
             let action = &self.actions[ix];
             if action.rsc.is_some() || action.is(flag::OPTIONAL) {
@@ -25,36 +114,25 @@ impl Sched {
             }
             let (Some(node), Some(reason)) = (action.node, &action.reason) else { continue };
             let mut name = self.nodes[node].name.to_string();
-            let text = match action.task.as_str() {
-                "do_shutdown" => format!("Shutdown {name} '{reason}'"),
+            let task = match action.task.as_str() {
+                "do_shutdown" => "Shutdown".to_owned(),
                 "stonith" => {
                     if let Some(launcher) = self.guest_launcher(node) {
                         name.push_str(&format!(" (resource: {})", self.rscs[launcher].id));
                     }
                     let op = action.meta.get("stonith_action").map_or("", |op| op.as_str());
-                    format!("Fence ({op}) {name} '{reason}'")
+                    format!("Fence ({op})")
                 }
                 _ => continue,
             };
-            lines.push(Line { level, text });
+            items.push(Item::Node { task, node: name, reason: reason.to_string() });
         }
         let mut changes = Vec::new();
         for rsc in self.top.clone() {
             self.summarize(rsc, &mut changes);
         }
-        let width = |of: &dyn Fn(&Change) -> usize| changes.iter().map(of).max().unwrap_or(0);
-        let rsc_width = width(&|c| c.rsc.len() + 2);
-        let detail_width = width(&|c| c.details.len());
-        for c in changes {
-            let mut text =
-                format!("{:<10} {:<rsc_width$}  ( {:>detail_width$} )", c.verb, c.rsc, c.details);
-            if !c.reason.is_empty() {
-                text.push_str("  ");
-                text.push_str(&c.reason);
-            }
-            lines.push(Line { level, text });
-        }
-        lines
+        items.extend(changes.into_iter().map(Item::Rsc));
+        items
     }
 
     fn summarize(&mut self, rsc: RscIx, out: &mut Vec<Change>) {
@@ -213,52 +291,17 @@ impl Sched {
         if from.is_none() && to.is_none() {
             return None;
         }
-        let need_role = r.orig_role > Role::Started || r.next_role > Role::Unpromoted;
-        let same_role = r.orig_role == r.next_role;
-        let name = |node: NodeIx| self.nodes[node].name.as_str();
-        let (old, new) = (r.orig_role.name(), r.next_role.name());
-        let details = match (from, to) {
-            (None, Some(to)) => {
-                if need_role {
-                    format!("{old} -> {new} {}", name(to))
-                } else {
-                    name(to).to_owned()
-                }
-            }
-            (Some(from), None) => {
-                if need_role {
-                    format!("{old} {}", name(from))
-                } else {
-                    name(from).to_owned()
-                }
-            }
-            (Some(from), Some(to)) => {
-                let same_host = from == to;
-                if same_role && same_host {
-                    if need_role { format!("{old} {}", name(from)) } else { name(from).to_owned() }
-                } else if same_role {
-                    let role = if need_role { format!(" {old}") } else { String::new() };
-                    format!("{} -> {}{role}", name(from), name(to))
-                } else if same_host {
-                    format!("{old} -> {new} {}", name(from))
-                } else {
-                    format!("{old} {} -> {new} {}", name(from), name(to))
-                }
-            }
-            (None, None) => return None,
-        };
+        let name = |node: NodeIx| self.nodes[node].name.to_string();
         let source = source.or(action);
-        let blocked = action.is_some_and(|a| self.actions[a].not(flag::RUNNABLE));
-        let reason = match source.and_then(|s| self.actions[s].reason.as_ref()) {
-            Some(reason) if blocked => format!("due to {reason} (blocked)"),
-            Some(reason) => format!("due to {reason}"),
-            None if blocked => "blocked".into(),
-            None => String::new(),
-        };
-        Some(Change { verb, rsc: self.printable_rsc(rsc), details, reason })
-    }
-
-    fn printable_rsc(&self, rsc: RscIx) -> String {
-        self.rscs[rsc].id.to_string()
+        Some(Change {
+            verb,
+            rsc: r.id.to_string(),
+            from: from.map(name),
+            to: to.map(name),
+            roles: (r.orig_role.name(), r.next_role.name()),
+            show_roles: r.orig_role > Role::Started || r.next_role > Role::Unpromoted,
+            reason: source.and_then(|s| self.actions[s].reason.as_ref()).map(ToString::to_string),
+            blocked: action.is_some_and(|a| self.actions[a].not(flag::RUNNABLE)),
+        })
     }
 }

@@ -81,6 +81,29 @@ pub fn ms_to_s(ms: u32) -> i64 {
     }
 }
 
+/// An interval for people: `1m30s`, `500ms`.
+pub fn readable_interval(ms: u32) -> String {
+    let mut text = String::new();
+    for (part, unit) in
+        [(ms / 86_400_000, "d"), (ms / 3_600_000 % 24, "h"), (ms / 60_000 % 60, "m")]
+    {
+        if part > 0 {
+            text.push_str(&format!("{part}{unit}"));
+        }
+    }
+    let (seconds, rest) = (ms / 1000 % 60, ms % 1000);
+    if ms == 0 {
+        text.push_str("0s");
+    } else if rest > 0 && ms < 1000 {
+        text.push_str(&format!("{rest}ms"));
+    } else if rest > 0 {
+        text.push_str(&format!("{seconds}.{rest:03}s"));
+    } else if seconds > 0 {
+        text.push_str(&format!("{seconds}s"));
+    }
+    text
+}
+
 /// Dotted versions.
 pub fn compare_versions(a: &str, b: &str) -> Ordering {
     let fields = |text: &str| -> Vec<i64> { text.trim().split('.').map_while(scan_int).collect() };

@@ -4,6 +4,7 @@
 //! Reads a state (of the cluster, a file, stdin), puts events into it, plans, executes on paper,
 //! and shows each step.
 
+mod document;
 mod input;
 mod profile;
 mod run;
@@ -140,8 +141,8 @@ const TABLE: Table = Table {
         value("xml-file", 'x', "FILE", "source", "Retrieve XML from the named file"),
         flag("xml-pipe", 'p', "source", "Retrieve XML from stdin"),
     ],
-    formats: &["text"],
-    notes: "Operation specification: ${resource}_${task}_${interval_in_ms}@${node}=${rc}\n\nExamples:\n  crm_simulate -SL\n  crm_simulate --run --xml-file=FILE --node-down=NODE --save-dotfile=DOT",
+    formats: &["text", "xml"],
+    notes: "Operation Specification:\n\nOPSPEC is ${resource}_${task}_${interval_in_ms}@${node}=${rc}, where ${rc} is\nthe exit status of the resource agent, for example web_monitor_10000@node1=7.\n\nExamples:\n\nWhat would the cluster do now?\n\n\tcrm_simulate -LS\n\nThe same after a failed monitor, when the stop that follows fails as well; and\nwhat comes after that:\n\n\tcrm_simulate -LS --op-inject web_monitor_10000@node1=7 --op-fail web_stop_0@node1=1 --save-output after.xml\n\tcrm_simulate -S --xml-file after.xml\n\nThe transition if a node were lost, as a picture:\n\n\tcrm_simulate -L --node-down node1 --save-dotfile lost.dot",
 };
 
 /// The applet.

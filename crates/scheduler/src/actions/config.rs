@@ -11,6 +11,7 @@ use crate::digest::Change;
 use crate::history::{active_window, sorted_ops};
 use crate::ids::{ActIx, NodeIx, RscIx};
 use crate::model::{Sched, Variant};
+use crate::scores::ScoreLine;
 use crate::text::{op_key, parse_interval_ms_attr};
 
 const DEFINITION: &str = "resource definition change";
@@ -150,6 +151,15 @@ impl Sched {
             && let (Some(now), Some(then)) = (&digests.secure, op.get("op-secure-digest"))
             && now == then
         {
+            if self.show_scores || self.show_utilization {
+                self.score_lines.push(ScoreLine::Info(format!(
+                    "Only 'private' parameters to {}-interval {task} for {} on {} changed: {}",
+                    crate::text::readable_interval(interval),
+                    self.rscs[rsc].id,
+                    self.nodes[node].name,
+                    op.get("transition-magic").unwrap_or("")
+                )));
+            }
             return false;
         }
         match change {

@@ -240,11 +240,24 @@ impl Sched {
             self.order_tasks(first, first_task, then, then_task, flags);
         }
         if symmetry == Symmetry::Symmetric
-            && let (Some(a), Some(b)) = (inverse(then_task), inverse(first_task))
+            && let (Some(a), Some(b)) = (self.inverse_of(then_task), self.inverse_of(first_task))
         {
             let flags = flags_for(kind, first_task, Symmetry::Inverse);
             self.order_tasks(then, a, first, b, flags);
         }
+    }
+
+    /// What undoes a task; a word of warning if nothing does.
+    fn inverse_of(&mut self, task: &str) -> Option<&'static str> {
+        let found = inverse(task);
+        if found.is_none() {
+            self.say(
+                Severity::ConfigWarning,
+                "invert_action",
+                format!("Unknown action '{task}' specified in order constraint"),
+            );
+        }
+        found
     }
 
     fn clone_min(&self, rsc: RscIx, xml: &Element) -> i32 {
@@ -318,7 +331,7 @@ impl Sched {
         if symmetry != Symmetry::Symmetric {
             return;
         }
-        let Some(back) = inverse(task) else { return };
+        let Some(back) = self.inverse_of(task) else { return };
         let flags = flags_for(kind, back, Symmetry::Inverse);
         for pair in members.windows(2) {
             self.order_tasks(pair[1], back, pair[0], back, flags);
@@ -327,9 +340,9 @@ impl Sched {
 
     fn order_between(&mut self, set1: &Element, set2: &Element, kind: Kind, symmetry: Symmetry) {
         let inverted = symmetry == Symmetry::Inverse;
-        let task = |set: &Element| -> Option<EcoString> {
+        let mut task = |set: &Element| -> Option<EcoString> {
             let task = set.get("action").unwrap_or("start");
-            if inverted { inverse(task).map(EcoString::from) } else { Some(task.into()) }
+            if inverted { self.inverse_of(task).map(EcoString::from) } else { Some(task.into()) }
         };
         let (Some(task1), Some(task2)) = (task(set1), task(set2)) else { return };
         let flags = flags_for(kind, &task1, symmetry);

@@ -10,6 +10,7 @@ use crate::ids::{NodeIx, RscIx};
 use crate::model::{Role, Sched, Variant};
 use crate::options::NoQuorum;
 use crate::score::{self, INFINITY};
+use crate::scores::ScoreLine;
 use crate::text::base_id;
 use crate::trace::{PromotionSource, Source};
 
@@ -250,12 +251,10 @@ impl Sched {
             if self.show_scores {
                 let node = self.single_location(child, false);
                 let r = &self.rscs[child];
-                let value = score::text(r.promotion_priority);
-                let line = match node {
-                    Some(node) => {
-                        format!("{} promotion score on {}: {value}", r.id, self.nodes[node].name)
-                    }
-                    None => format!("{} promotion score (inactive): {value}", r.id),
+                let line = ScoreLine::Promotion {
+                    rsc: r.id.clone(),
+                    node: node.map(|node| self.nodes[node].name.clone()),
+                    score: r.promotion_priority,
                 };
                 self.score_lines.push(line);
             }

@@ -12,6 +12,7 @@ use crate::ids::{NodeIx, NodeTable, RscIx};
 use crate::model::{Sched, Variant};
 use crate::options::Placement;
 use crate::score::INFINITY;
+use crate::scores::ScoreLine;
 
 type Load = BTreeMap<EcoString, i64>;
 
@@ -57,25 +58,31 @@ impl Sched {
                 *capacity = capacity.saturating_add(value.saturating_mul(sign));
             }
         }
-        if sign < 0 && self.show_utilization && !demand.is_empty() {
-            let line = format!(
-                "pcmk__assign_resource: {} utilization on {}:{}",
-                self.rscs[rsc].id,
-                self.nodes[node].name,
-                listed(&demand)
-            );
-            self.score_lines.push(line);
+        if sign < 0 && self.show_utilization {
+            self.score_lines.push(ScoreLine::Utilization {
+                function: "pcmk__assign_resource",
+                rsc: self.rscs[rsc].id.clone(),
+                node: self.nodes[node].name.clone(),
+                values: demand.into_iter().collect(),
+            });
         }
     }
 
-    pub(crate) fn show_capacities(&mut self, when: &str) {
+    pub(crate) fn show_capacities(&mut self, comment: &'static str) {
         if !self.show_utilization {
             return;
         }
         for node in self.node_order.clone() {
+            // Nodes inside bundles have none of their own.
+            if self.is_bundle_node(node) {
+                continue;
+            }
             let n = &self.nodes[node];
-            let line = format!("{when}: {} capacity:{}", n.name, listed(&n.utilization));
-            self.score_lines.push(line);
+            self.score_lines.push(ScoreLine::Capacity {
+                comment,
+                node: n.name.clone(),
+                values: n.utilization.iter().map(|(name, value)| (name.clone(), *value)).collect(),
+            });
         }
     }
 
@@ -231,8 +238,4 @@ impl Sched {
             }
         }
     }
-}
-
-fn listed(load: &Load) -> String {
-    load.iter().map(|(name, value)| format!(" {name}={value}")).collect()
 }

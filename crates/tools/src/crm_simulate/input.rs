@@ -6,6 +6,7 @@ use std::path::PathBuf;
 
 use base::CrmExit;
 use base::dates::DateTime;
+use cib::schema::{self, Version};
 use xml::Element;
 
 use crate::clock;
@@ -16,8 +17,10 @@ use crate::source::{self, Source, Wish};
 
 /// A document, and what is to become of what the simulation makes of it.
 pub(super) struct Start {
-    /// The document.
+    /// The document in the schema that the scheduler works on.
     pub(super) cib: Element,
+    /// The document as it was.
+    pub(super) as_read: Element,
     /// It is that of a cluster (or a shadow copy), so nothing in it is masked.
     pub(super) live: bool,
     /// Where the result is stored.
@@ -48,7 +51,7 @@ impl Store {
 pub(super) fn read(parsed: &Parsed) -> Result<Start, Fail> {
     let in_place = parsed.has("in-place");
     let mut stores = Vec::new();
-    let (mut cib, live) = if parsed.has("live-check") {
+    let (mut cib, text) = if parsed.has("live-check") {
         let wish = Wish { tool: "crm_simulate", user: None, writes: false };
         let fail = |rc: crate::rc::Rc| Fail::new(rc.exit(), format!("Live CIB query failed: {rc}"));
         let cib = Source::open(&wish).and_then(|mut source| source.document()).map_err(fail)?;
@@ -56,39 +59,106 @@ pub(super) fn read(parsed: &Parsed) -> Result<Start, Fail> {
         if let Some(path) = source::active_shadow().filter(|_| in_place) {
             stores.push(Store::Shadow(path));
         }
-        (cib, true)
+        (cib, Text::default())
     } else {
         if let Some(path) = parsed.value("xml-file").filter(|path| in_place && *path != "-") {
             stores.push(Store::File(path.to_owned()));
         }
-        (read_text(parsed)?, false)
+        read_text(parsed)?
     };
     if let Some(path) = parsed.value("save-output") {
         stores.push(Store::File(path.to_owned()));
     }
-    if cib.get("validate-with").is_some_and(|v| v.eq_ignore_ascii_case("none")) {
+    cib.child_or_new("status");
+    let as_read = cib.clone();
+    let cib = in_current_schema(cib, &text)?;
+    Ok(Start { cib, as_read, live: parsed.has("live-check"), stores })
+}
+
+/// The document in the newest schema, which the scheduler wants.
+/// Source: `spec/scheduler.md` §4, `spec/cib.md` §11.
+fn in_current_schema(cib: Element, text: &Text) -> Result<Element, Fail> {
+    let name = cib.get("validate-with").unwrap_or("").to_owned();
+    if name.eq_ignore_ascii_case("none") {
         eprintln!(
             "Schema validation of configuration is disabled (support for validate-with set to \
              \"none\" is deprecated and will be removed in a future release)"
         );
+        return Ok(cib);
     }
-    cib.child_or_new("status");
-    Ok(Start { cib, live, stores })
+    // Without a schema nothing can be said about a document.
+    let Some(version) = schema::version_of(&name) else {
+        return Err(Fail::silent(CrmExit::Config));
+    };
+    let newest = schema::name_of(NEWEST);
+    if version >= NEWEST {
+        return match schema::validate_as(&cib, version) {
+            Ok(()) => Ok(cib),
+            Err(problems) => {
+                say_problems(&problems, text);
+                Err(Fail::silent(CrmExit::Config))
+            }
+        };
+    }
+    let refuse = |why: String| {
+        if let Err(problems) = schema::validate_as(&cib, version) {
+            say_problems(&problems, text);
+        }
+        eprintln!(
+            "Cannot upgrade configuration (claiming {name} schema) to at least {newest} because \
+             it {why}"
+        );
+        Err(Fail::silent(CrmExit::Config))
+    };
+    match cib::upgrade::upgrade_to(&cib, NEWEST) {
+        Err(_) => refuse(format!("does not validate with any schema from {name} to the latest")),
+        Ok(done) => {
+            let reached = done.document.get("validate-with").unwrap_or("").to_owned();
+            if schema::version_of(&reached).is_none_or(|reached| reached < NEWEST) {
+                return refuse(format!("would not upgrade past {reached}"));
+            }
+            crate::logging::schema_upgrade(&done.steps, &done.document);
+            Ok(done.document)
+        }
+    }
 }
 
-fn read_text(parsed: &Parsed) -> Result<Element, Fail> {
+/// The schema that the scheduler works on.
+const NEWEST: Version = 400;
+
+/// Says what is wrong with a document, and where: `FILE:LINE:COLUMN: WHAT`.
+fn say_problems(problems: &[schema::Problem], text: &Text) {
+    for problem in problems {
+        let place = problem.line.and_then(|number| {
+            let line = text.text.lines().nth(usize::try_from(number).ok()?.checked_sub(1)?)?;
+            let column = line.find(&format!("<{}", problem.element)).map_or(1, |at| at + 1);
+            Some(format!("{}:{number}:{column}: ", text.name))
+        });
+        let shown = schema::Problem { line: None, ..problem.clone() };
+        eprintln!("{}{shown}", place.unwrap_or_default());
+    }
+}
+
+/// What a document was read from.
+#[derive(Default)]
+struct Text {
+    name: String,
+    text: String,
+}
+
+fn read_text(parsed: &Parsed) -> Result<(Element, Text), Fail> {
     let unreadable =
         |why: String| Fail::new(CrmExit::Dataerr, format!("Could not read input XML: {why}"));
-    let text = match parsed.value("xml-file") {
-        Some("-") | None => source::read_stdin(),
-        Some(path) => source::read_file(path),
+    let (name, text) = match parsed.value("xml-file") {
+        Some("-") | None => ("stdin", source::read_stdin()),
+        Some(path) => (path, source::read_file(path)),
     };
     let text = text.map_err(|error| unreadable(error.to_string()))?;
     let cib = xml::parse(&text).map_err(|error| unreadable(error.to_string()))?;
     if cib.name() != "cib" {
         return Err(unreadable(format!("the root element is <{}>, not <cib>", cib.name())));
     }
-    Ok(cib)
+    Ok((cib, Text { name: name.to_owned(), text }))
 }
 
 /// The time for which to plan, and the line that says so if it is not now.

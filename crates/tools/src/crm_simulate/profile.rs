@@ -5,6 +5,7 @@ use std::time::Instant;
 
 use base::CrmExit;
 use scheduler::{Input, PlanOptions};
+use xml::Element;
 
 use crate::clock;
 use crate::output::{Fail, Out};
@@ -28,6 +29,7 @@ pub(super) fn profile(dir: &str, repeat: Option<&str>, out: &mut Out) -> Result<
     }
     files.sort();
     out.line("Timings:");
+    let mut timings = Element::new("timings");
     for file in files {
         let name = file.to_string_lossy();
         let Some(cib) = source::read_file(&name).ok().and_then(|text| xml::parse(&text).ok())
@@ -48,6 +50,9 @@ pub(super) fn profile(dir: &str, repeat: Option<&str>, out: &mut Out) -> Result<
         }
         let seconds = start.elapsed().as_secs_f64();
         out.line(&format!("  * Testing {name} ... {seconds:.2} secs"));
+        let timing = Element::new("timing").with("file", name.as_ref());
+        timings.push(timing.with("duration", format!("{seconds:.6}")));
     }
+    out.xml(|| timings);
     Ok(CrmExit::Ok)
 }

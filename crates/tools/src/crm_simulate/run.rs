@@ -4,10 +4,12 @@
 use std::sync::Arc;
 
 use scheduler::present::{Line, Style, render};
+use scheduler::scores::ScoreLine;
 use scheduler::simulate::{Injections, OpSpec, Step, execute, inject};
 use scheduler::{Input, PlanOptions};
 use xml::Element;
 
+use super::document;
 use super::input::{self, Store, effective_time, write_file};
 use crate::clock;
 use crate::options::Parsed;
@@ -18,6 +20,9 @@ use crate::status::{Sections, Show, View};
 /// One simulation.
 pub(super) struct Run {
     cib: Arc<Element>,
+    /// The document in the schema it came in, kept in step for a shadow copy: whoever commits that
+    /// must not find a schema in it that the cluster does not know.
+    shadow: Option<Arc<Element>>,
     live: bool,
     quiet: bool,
     /// Scores alone, without any titles.
@@ -60,8 +65,10 @@ impl Run {
         if parsed.has("show-failcounts") {
             sections = sections.with(Sections::FAILCOUNTS).with(Sections::FAILURES);
         }
+        let to_shadow = start.stores.iter().any(|store| matches!(store, Store::Shadow(_)));
         Ok(Run {
             cib: Arc::new(start.cib),
+            shadow: to_shadow.then(|| Arc::new(start.as_read)),
             live: start.live,
             quiet,
             bare: quiet && scores,
@@ -130,8 +137,13 @@ impl Run {
         }
         self.status(out, &mut view, "Current cluster status", true);
         if !self.injections.is_empty() {
-            let steps = inject(&mut self.cib, &self.injections, &view.sched, clock::now());
+            let now = clock::now();
+            let steps = inject(&mut self.cib, &self.injections, &view.sched, now);
+            if let Some(shadow) = &mut self.shadow {
+                inject(shadow, &self.injections, &view.sched, now);
+            }
             self.steps(out, "Performing Requested Modifications", &steps);
+            out.xml(|| document::modifications(&steps));
             if self.injections.quorum.is_some() || run_it {
                 self.say_time(out);
             }
@@ -143,7 +155,10 @@ impl Run {
             self.plan(parsed, out, known, execute_it)?;
         }
         for store in &self.stores {
-            store.save(&self.cib)?;
+            store.save(match (store, &self.shadow) {
+                (Store::Shadow(_), Some(shadow)) => shadow,
+                _ => &self.cib,
+            })?;
         }
         if execute_it {
             self.say_time(out);
@@ -173,6 +188,7 @@ impl Run {
         }
         self.show_scores(out, &plan.sched.score_lines, input);
         self.list(out, "Transition Summary", &plan.summary);
+        out.xml(|| document::actions(&plan.changes));
         if let Some(file) = parsed.value("save-graph") {
             write_file(file, &plan.sched.graph_text())?;
         }
@@ -183,7 +199,11 @@ impl Run {
         if execute_it {
             let now = clock::now();
             let done = execute(&mut self.cib, &plan.sched, &self.op_fail, now);
+            if let Some(shadow) = &mut self.shadow {
+                execute(shadow, &plan.sched, &self.op_fail, now);
+            }
             self.steps(out, "Executing Cluster Transition", &done.steps);
+            out.xml(|| document::transition(&done.steps));
             if done.invalid {
                 out.err("Transition failed: terminated");
                 out.err("An invalid transition was produced");
@@ -214,7 +234,13 @@ impl Run {
         let text = view.sched.status_block(title, style);
         self.block(out, &text);
         let mut show = self.show.clone();
-        show.detail = false;
+        let name = if before { "cluster_status" } else { "revised_cluster_status" };
+        out.xml(|| document::status(name, view, &show));
+        if !out.is_text() {
+            return;
+        }
+        // Failed actions are shown as records.
+        show.detail = true;
         show.sections = show.sections.without(Sections::NODES.with(Sections::RESOURCES));
         for block in view.blocks(&show) {
             let Block::List(title, items) = block else { continue };
@@ -225,22 +251,28 @@ impl Run {
         }
     }
 
-    fn show_scores(&mut self, out: &mut Out, lines: &[String], input: Input) {
-        if self.bare {
-            for line in lines {
-                out.line(line);
-            }
-            return;
-        }
-        let title = match (input.show_scores, input.show_utilization) {
+    fn show_scores(&mut self, out: &mut Out, lines: &[ScoreLine], input: Input) {
+        let (scores, utilization) = (input.show_scores, input.show_utilization);
+        let title = match (scores, utilization) {
             (true, true) => "Assignment Scores and Utilization Information",
             (true, false) => "Assignment Scores",
             (false, true) => "Utilization Information",
             (false, false) => return,
         };
-        let lines: Vec<Line> =
-            lines.iter().map(|text| Line { level: 1, text: text.clone() }).collect();
-        self.list(out, title, &lines);
+        out.xml(|| document::scores(lines, scores, utilization));
+        if self.bare {
+            for line in lines.iter().filter(|line| !matches!(line, ScoreLine::Info(_))) {
+                out.line(&line.to_string());
+            }
+            return;
+        }
+        self.list(out, title, &[]);
+        for line in lines {
+            match line {
+                ScoreLine::Info(text) => self.say(out, &format!("{text}\n")),
+                line => self.say(out, &render(&[Line { level: 1, text: line.to_string() }])),
+            }
+        }
     }
 }
 
