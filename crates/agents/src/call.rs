@@ -85,9 +85,9 @@ pub enum Plan {
 
 impl Plan {
     /// The verdict on the plan's main process.
-    pub fn judge(&self, ended: &Ended, stdout: &str, stderr: &str, timeout: Duration) -> Outcome {
+    pub fn judge(&self, ended: &Ended, stderr: &str, timeout: Duration) -> Outcome {
         match self {
-            Plan::Steps(_, rules) => judge(*rules, ended, stdout, stderr, timeout),
+            Plan::Steps(_, rules) => judge(*rules, ended, stderr, timeout),
             Plan::Done(outcome) => outcome.clone(),
         }
     }
@@ -161,30 +161,26 @@ impl Call {
 
     fn plan_systemd(&self) -> Plan {
         let unit = systemd::unit_name(&self.agent.kind);
-        let systemctl = |args: &[&str]| Command::new("systemctl", args);
-        let reload = Step::Prepare(systemctl(&["daemon-reload"]));
+        let helper = systemd::helper();
+        let run = |action: &str| {
+            let command = Command::new(&helper, &["systemd-unit", action, &unit]);
+            Plan::Steps(vec![Step::Run(command)], Rules::Systemd)
+        };
+        let around = |first: Step, action: &str| {
+            let reload = Step::Prepare(Command::new(&helper, &["systemd-unit", "reload"]));
+            match run(action) {
+                Plan::Steps(steps, rules) => {
+                    Plan::Steps([first, reload].into_iter().chain(steps).collect(), rules)
+                }
+                done => done,
+            }
+        };
         let (drop_in, text) = systemd::override_file(&unit);
         match self.action.as_str() {
-            "monitor" | "status" => Plan::Steps(
-                vec![Step::Run(systemctl(&["show", "-p", "LoadState,ActiveState", "--", &unit]))],
-                Rules::SystemdShow,
-            ),
-            "start" => Plan::Steps(
-                vec![
-                    Step::Write { path: drop_in, text },
-                    reload,
-                    Step::Run(systemctl(&["start", "--", &unit])),
-                ],
-                Rules::SystemdStart,
-            ),
-            "stop" => Plan::Steps(
-                vec![Step::Remove(drop_in), reload, Step::Run(systemctl(&["stop", "--", &unit]))],
-                Rules::SystemdStop,
-            ),
-            "restart" => Plan::Steps(
-                vec![Step::Run(systemctl(&["restart", "--", &unit]))],
-                Rules::SystemdStart,
-            ),
+            "monitor" | "status" => run("monitor"),
+            "start" => around(Step::Write { path: drop_in, text }, "start"),
+            "stop" => around(Step::Remove(drop_in), "stop"),
+            "restart" => run("restart"),
             _ => Plan::Done(Outcome::new(ocf::UNIMPLEMENTED, ExecStatus::NotSupported)),
         }
     }
@@ -247,7 +243,7 @@ mod tests {
         assert_eq!(run("service:x", "stop"), Some(("stop".into(), Rules::Lsb)));
         assert_eq!(
             run("systemd:x", "stop"),
-            Some(("stop -- x.service".into(), Rules::SystemdStop))
+            Some(("systemd-unit stop x.service".into(), Rules::Systemd))
         );
         assert_eq!(run("systemd:x", "promote"), None);
         assert_eq!(run("nagios:x", "start"), None);

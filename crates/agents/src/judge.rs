@@ -142,12 +142,8 @@ pub enum Rules {
     Lsb,
     /// Init scripts, `status`.
     LsbStatus,
-    /// `systemctl show`, read from its output.
-    SystemdShow,
-    /// `systemctl start` and the like.
-    SystemdStart,
-    /// `systemctl stop`.
-    SystemdStop,
+    /// The process that talks to systemd.
+    Systemd,
     /// 0 is good, everything else an error (fence agents).
     Plain,
 }
@@ -214,15 +210,9 @@ pub fn readable(span: Duration) -> String {
 }
 
 /// Gives the verdict. `timeout` is only worded.
-pub fn judge(
-    rules: Rules,
-    ended: &Ended,
-    stdout: &str,
-    stderr: &str,
-    timeout: Duration,
-) -> Outcome {
+pub fn judge(rules: Rules, ended: &Ended, stderr: &str, timeout: Duration) -> Outcome {
     match ended {
-        Ended::Exited(code) => exited(rules, *code, stdout, stderr),
+        Ended::Exited(code) => exited(rules, *code, stderr),
         Ended::Signaled(signal) => Outcome::new(ocf::UNKNOWN_ERROR, ExecStatus::Error)
             .because(format!("Resource agent interrupted by {} signal", signal_name(*signal))),
         Ended::TimedOut => Outcome::new(ocf::UNKNOWN_ERROR, ExecStatus::Timeout)
@@ -231,7 +221,7 @@ pub fn judge(
     }
 }
 
-fn exited(rules: Rules, code: i32, stdout: &str, stderr: &str) -> Outcome {
+fn exited(rules: Rules, code: i32, stderr: &str) -> Outcome {
     let rc = match rules {
         Rules::Ocf => match code {
             0..=9 | 190 | 191 => code,
@@ -248,19 +238,13 @@ fn exited(rules: Rules, code: i32, stdout: &str, stderr: &str) -> Outcome {
             151 => ocf::INSUFFICIENT_PRIV,
             _ => ocf::UNKNOWN_ERROR,
         },
-        Rules::SystemdShow if code == 0 => return crate::systemd::state(stdout),
-        // systemctl: 5 = no such unit, 4 = unknown state or no rights, 1 = the job failed.
-        Rules::SystemdStop if code == 5 => ocf::OK,
-        Rules::SystemdStart if code == 5 => {
-            return Outcome::new(ocf::NOT_INSTALLED, ExecStatus::NotInstalled)
-                .because("systemd has no such unit");
-        }
-        Rules::SystemdStart | Rules::SystemdStop if code != 0 => {
-            let said = stderr.lines().next().unwrap_or("systemctl failed").trim();
-            return Outcome::new(ocf::UNKNOWN_ERROR, ExecStatus::Done).because(said);
-        }
-        Rules::SystemdShow | Rules::SystemdStart | Rules::SystemdStop | Rules::Plain => {
-            if code == 0 { ocf::OK } else { ocf::UNKNOWN_ERROR }
+        Rules::Systemd => return crate::systemd::judge(code, exit_reason(stderr)),
+        Rules::Plain => {
+            if code == 0 {
+                ocf::OK
+            } else {
+                ocf::UNKNOWN_ERROR
+            }
         }
     };
     let reason = match rules {
@@ -337,21 +321,21 @@ mod tests {
             (Rules::LsbStatus, 150, 5),
             (Rules::Plain, 3, 1),
         ] {
-            let outcome = judge(rules, &Ended::Exited(code), "", "", Duration::ZERO);
+            let outcome = judge(rules, &Ended::Exited(code), "", Duration::ZERO);
             assert_eq!((outcome.rc, outcome.status), (want, ExecStatus::Done), "{rules:?} {code}");
         }
     }
 
     #[test]
     fn other_ends() {
-        let late = judge(Rules::Ocf, &Ended::TimedOut, "", "", Duration::from_secs(20));
+        let late = judge(Rules::Ocf, &Ended::TimedOut, "", Duration::from_secs(20));
         assert_eq!(late.status, ExecStatus::Timeout);
         assert_eq!(late.reason.as_deref(), Some("Resource agent did not complete within 20s"));
-        let killed = judge(Rules::Ocf, &Ended::Signaled(9), "", "", Duration::ZERO);
+        let killed = judge(Rules::Ocf, &Ended::Signaled(9), "", Duration::ZERO);
         assert_eq!((killed.rc, killed.status), (1, ExecStatus::Error));
         assert_eq!(killed.reason.as_deref(), Some("Resource agent interrupted by Killed signal"));
         let gone = Ended::Unstartable { path: "/x".into(), errno: 2 };
-        let gone = judge(Rules::Ocf, &gone, "", "", Duration::ZERO);
+        let gone = judge(Rules::Ocf, &gone, "", Duration::ZERO);
         assert_eq!((gone.rc, gone.status), (5, ExecStatus::NotInstalled));
         assert_eq!(gone.reason.as_deref(), Some("/x: No such file or directory"));
     }

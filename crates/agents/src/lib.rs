@@ -5,13 +5,14 @@
 //! agent's description; [`call`] turns "run this action with these parameters" into a plan of
 //! processes; [`judge`] turns how those ended into an OCF exit code; [`process`] runs one of them
 //! without blocking (for the executor's event loop), [`run`] a whole plan while the caller waits
-//! (for tools). Everything but [`process`] and [`run`] (and the reading of directories) is pure.
+//! (for tools). systemd is spoken to by [`unit`], over [`dbus`]. Everything but [`process`] and [`run`] (and the reading of directories) is pure.
 //!
 //! Source: `spec/agents.md`.
 
 pub mod builtin;
 pub mod call;
 pub mod class;
+pub mod dbus;
 pub mod fence;
 pub mod find;
 pub mod judge;
@@ -21,6 +22,7 @@ pub mod process;
 pub mod run;
 pub mod start;
 pub mod systemd;
+pub mod unit;
 
 pub use call::{Call, Plan};
 pub use class::{AgentName, Class};

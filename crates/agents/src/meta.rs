@@ -285,7 +285,6 @@ long text
             let _ = Metadata::parse(&text);
             let _ = crate::lsb::metadata("x", &text);
             let _ = crate::fence::patched_metadata(&text);
-            let _ = crate::systemd::state(&text);
             let _ = crate::judge::exit_reason(&text);
         }
     }

@@ -47,7 +47,7 @@ pub fn call(call: &Call, places: &Places) -> Ran {
             }
         }
     }
-    let outcome = plan.judge(&last.ended, &last.stdout, &last.stderr, call.timeout);
+    let outcome = plan.judge(&last.ended, &last.stderr, call.timeout);
     Ran { outcome, stdout: last.stdout, stderr: last.stderr }
 }
 

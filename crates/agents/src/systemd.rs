@@ -1,14 +1,12 @@
-//! systemd units, by way of `systemctl`.
-//!
-//! Upstream talks to systemd over D-Bus. `systemctl` says and does the same, is there wherever
-//! systemd is, and needs no bus client in the executor; it waits for jobs to finish, so no polling
-//! after a start is needed either.
+//! systemd units: their names, drop-ins and metadata, and what the end of the process means that
+//! talks to systemd for us ([`crate::unit`]).
 //!
 //! Source: `spec/pacemaker-cluster.md` §16.4, `spec/agents.md` §4.
 
 use std::path::PathBuf;
 
 use crate::judge::{ExecStatus, Outcome, ocf};
+use crate::unit;
 
 const SUFFIXES: [&str; 5] = [".service", ".socket", ".mount", ".timer", ".path"];
 
@@ -34,21 +32,29 @@ pub fn override_file(unit: &str) -> (PathBuf, String) {
     (path, text)
 }
 
-/// What `systemctl show -p LoadState,ActiveState` says about a unit.
-pub fn state(output: &str) -> Outcome {
-    let field = |name: &str| {
-        output.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix('=')).unwrap_or("")
-    };
-    if matches!(field("LoadState"), "not-found" | "error" | "bad-setting" | "") {
-        return Outcome::new(ocf::NOT_INSTALLED, ExecStatus::NotInstalled)
-            .because("systemd has no such unit");
+/// The program that talks to systemd: this one, by the name it was started from.
+pub fn helper() -> PathBuf {
+    let own = std::env::current_exe().unwrap_or_default();
+    // Replaced by an update, the kernel says; the new one is as good.
+    match own.to_string_lossy().strip_suffix(" (deleted)") {
+        Some(path) => path.into(),
+        None => own,
     }
-    match field("ActiveState") {
-        "active" | "reloading" => Outcome::new(ocf::OK, ExecStatus::Done),
+}
+
+/// What an exit status of [`crate::unit`] means.
+pub fn judge(code: i32, reason: Option<String>) -> Outcome {
+    let (rc, status) = match code {
+        ocf::OK | ocf::UNKNOWN_ERROR | ocf::UNIMPLEMENTED | ocf::NOT_RUNNING => {
+            (code, ExecStatus::Done)
+        }
+        ocf::NOT_INSTALLED => (code, ExecStatus::NotInstalled),
         // Not yet in a state that can be judged; the executor asks again.
-        "activating" | "deactivating" => Outcome::new(ocf::UNKNOWN_ERROR, ExecStatus::Pending),
-        other => Outcome::new(ocf::NOT_RUNNING, ExecStatus::Done).because(other),
-    }
+        unit::PENDING => (ocf::UNKNOWN_ERROR, ExecStatus::Pending),
+        unit::LATE => (ocf::UNKNOWN_ERROR, ExecStatus::Timeout),
+        _ => (ocf::UNKNOWN_ERROR, ExecStatus::Error),
+    };
+    Outcome { rc, status, reason }
 }
 
 /// The metadata made up for a unit.
@@ -88,16 +94,19 @@ mod tests {
     fn units_are_named_and_judged() {
         assert_eq!(unit_name("nginx"), "nginx.service");
         assert_eq!(unit_name("x.timer"), "x.timer");
-        for (text, rc, status) in [
-            ("LoadState=loaded\nActiveState=active\n", 0, ExecStatus::Done),
-            ("LoadState=loaded\nActiveState=reloading\n", 0, ExecStatus::Done),
-            ("LoadState=loaded\nActiveState=failed\n", 7, ExecStatus::Done),
-            ("LoadState=not-found\nActiveState=inactive\n", 5, ExecStatus::NotInstalled),
-            ("LoadState=loaded\nActiveState=activating\n", 1, ExecStatus::Pending),
-            ("", 5, ExecStatus::NotInstalled),
+        for (code, rc, status) in [
+            (0, 0, ExecStatus::Done),
+            (1, 1, ExecStatus::Done),
+            (7, 7, ExecStatus::Done),
+            (5, 5, ExecStatus::NotInstalled),
+            (unit::PENDING, 1, ExecStatus::Pending),
+            (unit::LATE, 1, ExecStatus::Timeout),
+            (unit::NO_BUS, 1, ExecStatus::Error),
+            (101, 1, ExecStatus::Error),
         ] {
-            let outcome = state(text);
-            assert_eq!((outcome.rc, outcome.status), (rc, status), "{text:?}");
+            let outcome = judge(code, Some("why".into()));
+            assert_eq!((outcome.rc, outcome.status), (rc, status), "{code}");
+            assert_eq!(outcome.reason.as_deref(), Some("why"));
         }
     }
 

@@ -12,6 +12,7 @@ pub mod netlink;
 pub mod root;
 pub mod sandbox;
 pub mod timeline;
+pub mod units;
 
 mod control;
 
@@ -29,6 +30,7 @@ pub fn applets() -> Vec<Applet> {
         ("lab-host", control::host),
         ("lab-init", control::init),
         ("lab-exec", control::exec),
+        ("lab-systemd", units::main),
     ]
     .map(|(name, run)| Applet { name, dir: "", run })
     .to_vec()

@@ -1,5 +1,6 @@
 //! the resource manager's daemons.
 
+pub mod alerts;
 pub mod attrd;
 pub mod based;
 pub mod cluster;

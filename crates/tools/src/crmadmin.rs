@@ -1,6 +1,6 @@
 //! `crmadmin`: the controllers' state, and lists of nodes. Source: `spec/cli-pacemaker.md` §8.5.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use base::CrmExit;
 use xml::Element;
@@ -77,6 +77,15 @@ fn failed(rc: Rc) -> Fail {
     Fail::new(rc.exit(), format!("error: Command failed: {rc}"))
 }
 
+/// The end of a question that the controller did not answer.
+fn unanswered(rc: Rc, out: &mut Out, timeout: Duration) -> Fail {
+    if rc == Rc::ETIMEDOUT {
+        let ms = timeout.as_millis();
+        out.err(&format!("error: No reply received from controller before timeout ({ms}ms)"));
+    }
+    failed(rc)
+}
+
 fn open(out: &mut Out) -> Result<Controller, Fail> {
     Controller::open("crmadmin").map_err(|rc| {
         out.err(&format!("error: Could not connect to controller: {rc}"));
@@ -110,12 +119,19 @@ fn work(parsed: &Parsed, out: &mut Out) -> Result<CrmExit, Fail> {
 
 fn designated(out: &mut Out, timeout: Duration) -> Result<CrmExit, Fail> {
     let mut controller = open(out)?;
-    // Without a DC nobody answers a message to "dc".
-    let dc = match controller.ask("ping", "dc", None, &[], timeout) {
-        Ok(answer) => answer.get("src").map(str::to_owned),
-        Err(Rc::ETIMEDOUT) => None,
-        Err(rc) => return Err(failed(rc)),
+    // Without a DC nobody answers a message to "dc", nor later when there is one: asked again, at
+    // longer and longer intervals.
+    let deadline = Instant::now() + timeout;
+    let mut patience = Duration::from_millis(500);
+    let answer = loop {
+        let left = deadline.saturating_duration_since(Instant::now());
+        match controller.ask("ping", "dc", None, &[], patience.min(left)) {
+            Err(Rc::ETIMEDOUT) if left > patience => patience *= 2,
+            Err(rc) => return Err(unanswered(rc, out, timeout)),
+            Ok(answer) => break answer,
+        }
     };
+    let dc = answer.get("src").map(str::to_owned);
     match &dc {
         Some(name) if out.quiet => out.line(name),
         Some(name) => out.line(&format!("Designated Controller is: {name}")),
@@ -127,7 +143,9 @@ fn designated(out: &mut Out, timeout: Duration) -> Result<CrmExit, Fail> {
 
 fn state(node: &str, out: &mut Out, timeout: Duration) -> Result<CrmExit, Fail> {
     let mut controller = open(out)?;
-    let answer = controller.ask("ping", "crmd", Some(node), &[], timeout).map_err(failed)?;
+    let answer = controller
+        .ask("ping", "crmd", Some(node), &[], timeout)
+        .map_err(|rc| unanswered(rc, out, timeout))?;
     let Some(ping) = payload(&answer) else { return Err(failed(Rc(71))) };
     let attr = |name: &str| ping.get(name).unwrap_or("").to_owned();
     let (system, state, result) = (attr("crm_subsystem"), attr("crmd_state"), attr("result"));

@@ -18,11 +18,12 @@ use crate::judge::{EXIT_REASON_PREFIX, ocf};
 /// Where links to these agents belong.
 const DIR: &str = "lib/ocf/resource.d/quorate";
 
-/// The agents as commands.
+/// The agents as commands, and the helper that talks to systemd for them.
 pub fn applets() -> Vec<Applet> {
     vec![
         Applet { name: "IPaddr", dir: DIR, run: ipaddr::main },
         Applet { name: "Web", dir: DIR, run: web::main },
+        Applet { name: "systemd-unit", dir: "", run: crate::unit::main },
     ]
 }
 

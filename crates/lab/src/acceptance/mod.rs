@@ -6,6 +6,7 @@
 //! of output; the last line counts them.
 
 mod engine;
+mod events;
 mod faults;
 mod handbook;
 mod input;
@@ -25,6 +26,7 @@ const SCENARIOS: &[Scenario] = &[
     ("handbook", "the handbook, command by command; power cuts", handbook::run),
     ("notes", "groups, rules, standby, clones, promotable clones, services", notes::run),
     ("faults", "failing resources, partitions, killed daemons", faults::run),
+    ("events", "alerts, systemd units, suicide, questions without a DC", events::run),
     ("input", "bad configuration, bad updates, random bytes", input::run),
 ];
 

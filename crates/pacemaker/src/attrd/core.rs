@@ -17,6 +17,7 @@ use regex_lite::Regex;
 use xml::Element;
 
 use super::values::{Attribute, FailureFilter, expand};
+use crate::alerts::{self, Alerts};
 use crate::cluster::election::{Age, Election, Outcome, Phase};
 use crate::cluster::peers::{Change, PeerCache, PeerChange, State};
 
@@ -60,6 +61,8 @@ pub enum Output {
         /// A `<status>` element.
         status: Element,
     },
+    /// Have the executor run an alert; nobody waits for it.
+    Alert(alerts::Call),
     /// Something worth a log line.
     Note(base::log::Priority, String),
 }
@@ -86,6 +89,7 @@ pub struct Attrd {
     pub(super) election: Election,
     pub(super) writer: Option<String>,
     minimum_protocol: Option<u32>,
+    pub(super) alerts: Alerts,
     requesting_shutdown: bool,
     shutting_down: bool,
     /// Names of Pacemaker Remote nodes that values were set for.
@@ -104,6 +108,7 @@ impl Attrd {
             election: Election::new(own_name, &own_id.to_string(), ELECTION_PERIOD),
             writer: None,
             minimum_protocol: None,
+            alerts: Alerts::default(),
             requesting_shutdown: false,
             shutting_down: false,
             remotes: BTreeMap::new(),

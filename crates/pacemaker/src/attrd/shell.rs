@@ -7,14 +7,17 @@
 //! respawn costs nothing. (Upstream's manager exits, and its node's attributes with it.)
 
 use std::io;
-use std::time::Duration;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use base::{CrmExit, Time};
 use pacemaker_client::cib::{self, Live, Op};
+use pacemaker_client::client::ClientError;
+use pacemaker_client::execd::Execd;
 use qb::mainloop::{Interest, Loop, Signals, Token};
 use xml::Element;
 
 use super::core::{Answer, Attrd, Ctx, Output};
+use crate::alerts;
 use crate::cluster::group::{Event as GroupEvent, Group};
 use crate::cluster::message::{Kind, To};
 use crate::cluster::wire::{Wire, cpu_time, epoch};
@@ -25,6 +28,7 @@ const IPC: Token = Token(1);
 const CLUSTER: Token = Token(2);
 const CIB: Token = Token(3);
 const SIGNALS: Token = Token(4);
+const EXECUTOR: Token = Token(5);
 
 /// How long to wait before a lost CIB manager is looked for again.
 const CIB_RETRY: Duration = Duration::from_millis(100);
@@ -39,6 +43,10 @@ struct Shell {
     cib_retry: Option<Time>,
     /// Names of writes in flight: the CIB manager's call number and ours.
     writes: Vec<(u32, u64)>,
+    /// The query for the alerts, while it is on its way.
+    alerts_query: Option<u32>,
+    /// Connected when there is an alert to be run.
+    executor: Option<Execd>,
 }
 
 /// `pacemaker-attrd`.
@@ -147,7 +155,10 @@ fn run() -> io::Result<CrmExit> {
         cib: Some(cib),
         cib_retry: None,
         writes: Vec::new(),
+        alerts_query: None,
+        executor: None,
     };
+    shell.read_alerts();
     shell.drain();
     base::notice!(
         "Pacemaker node attribute manager successfully started and accepting connections"
@@ -167,6 +178,7 @@ fn run() -> io::Result<CrmExit> {
                 IPC => shell.on_ipc(),
                 CLUSTER => shell.on_cluster(),
                 CIB => shell.on_cib(),
+                EXECUTOR => shell.on_executor(),
                 SIGNALS => {
                     while let Some((signal, _)) = signals.read() {
                         if matches!(signal, libc::SIGTERM | libc::SIGINT) {
@@ -210,6 +222,7 @@ impl Shell {
                 Output::Write { tag, options, user, status } => {
                     self.write(tag, options, user.as_deref(), status);
                 }
+                Output::Alert(call) => self.run_alert(&call),
                 Output::Note(priority, text) => base::log!(priority, "{text}"),
             }
         }
@@ -250,6 +263,63 @@ impl Shell {
         }
     }
 
+    // --- alerts -------------------------------------------------------------------------------
+
+    fn read_alerts(&mut self) {
+        let query = cib::Request {
+            section: Some("//alerts"),
+            options: cib::call::XPATH | cib::call::SCOPE_LOCAL,
+            ..cib::Request::default()
+        };
+        match self.cib.as_mut().map(|cib| cib.send(Op::Query, &query)) {
+            Some(Ok(call)) => self.alerts_query = Some(call),
+            Some(Err(error)) => base::warning!("Could not ask for the alerts: {error}"),
+            None => {}
+        }
+    }
+
+    fn run_alert(&mut self, call: &alerts::Call) {
+        let wall = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        let data = call.request(wall);
+        let options = pacemaker_client::execd::NOTIFY_ORIGINATOR_ONLY;
+        let sent = self
+            .executor()
+            .and_then(|executor| executor.command("lrmd_alert_exec", Some(data), 0, options));
+        if let Err(error) = sent {
+            base::warning!("Alert {} could not be sent to the executor: {error}", call.id());
+            self.lose_executor();
+        }
+    }
+
+    fn executor(&mut self) -> Result<&mut Execd, ClientError> {
+        if self.executor.is_none() {
+            let executor = Execd::connect("attrd")?;
+            self.lp.add(executor.fd(), EXECUTOR, Interest::READ)?;
+            self.executor = Some(executor);
+        }
+        self.executor.as_mut().ok_or_else(|| io::Error::from(io::ErrorKind::NotConnected).into())
+    }
+
+    fn lose_executor(&mut self) {
+        if let Some(executor) = self.executor.take()
+            && let Err(error) = self.lp.remove(executor.fd())
+        {
+            base::debug!("Closing the connection to the executor: {error}");
+        }
+    }
+
+    /// The executor tells everybody of everything; it only must not be kept waiting.
+    fn on_executor(&mut self) {
+        while let Some(executor) = self.executor.as_mut() {
+            match executor.try_event() {
+                Ok(Some(_)) => {}
+                Ok(None) => return,
+                Err(error) if error.is_disconnect() => return self.lose_executor(),
+                Err(error) => base::debug!("Odd message of the executor: {error}"),
+            }
+        }
+    }
+
     // --- the CIB manager ----------------------------------------------------------------------
 
     fn lose_cib(&mut self) {
@@ -260,6 +330,7 @@ impl Shell {
             }
         }
         self.writes.clear();
+        self.alerts_query = None;
         self.core.cib_lost();
         self.cib_retry = Some(qb::mainloop::now() + CIB_RETRY);
     }
@@ -277,6 +348,7 @@ impl Shell {
         base::notice!("Connected to the CIB manager again");
         self.cib = Some(cib);
         self.cib_retry = None;
+        self.read_alerts();
         self.with_core(Attrd::cib_refreshed);
     }
 
@@ -284,6 +356,12 @@ impl Shell {
         loop {
             let Some(cib) = self.cib.as_mut() else { return };
             match cib.try_event() {
+                Ok(Some(cib::Event::Reply { call, output, .. }))
+                    if self.alerts_query == Some(call) =>
+                {
+                    self.alerts_query = None;
+                    self.with_core(|core, ctx| core.configured(ctx, output.as_ref()));
+                }
                 Ok(Some(cib::Event::Reply { call, rc, .. })) => {
                     let Some(at) = self.writes.iter().position(|(known, _)| *known == call) else {
                         continue;
@@ -292,11 +370,17 @@ impl Shell {
                     self.with_core(|core, ctx| core.written(ctx, tag, rc.wire()));
                 }
                 Ok(Some(cib::Event::Diff { rc, patch: Some(patch), .. })) if rc.is_ok() => {
+                    if crate::controld::diff::touches(&patch, "alerts") {
+                        self.read_alerts();
+                    }
                     for node in erased_nodes(&patch) {
                         self.with_core(|core, ctx| core.erased(ctx, &node));
                     }
                 }
-                Ok(Some(cib::Event::Refresh { .. })) => self.with_core(Attrd::cib_refreshed),
+                Ok(Some(cib::Event::Refresh { .. })) => {
+                    self.read_alerts();
+                    self.with_core(Attrd::cib_refreshed);
+                }
                 Ok(Some(_)) => {}
                 Ok(None) => return,
                 Err(error) if error.is_disconnect() => return self.lose_cib(),

@@ -20,6 +20,7 @@ struct Room {
     nodes: Vec<Node>,
     wire: VecDeque<(usize, Option<String>, Element)>,
     writes: Vec<(usize, u64, Element)>,
+    told: Vec<(usize, crate::alerts::Call)>,
     now: Time,
 }
 
@@ -46,6 +47,7 @@ impl Room {
             nodes,
             wire: VecDeque::new(),
             writes: Vec::new(),
+            told: Vec::new(),
             now: Time::from_millis(10_000),
         };
         for at in 0..room.nodes.len() {
@@ -60,6 +62,7 @@ impl Room {
             match output {
                 Output::Peer { to, xml } => self.wire.push_back((at, to, xml)),
                 Output::Write { tag, status, .. } => self.writes.push((at, tag, status)),
+                Output::Alert(call) => self.told.push((at, call)),
                 Output::Note(..) => {}
             }
         }
@@ -129,6 +132,31 @@ fn an_update_reaches_all_and_one_writes_it() {
          id=\"status-2\"><nvpair id=\"status-2-pingd\" name=\"pingd\" value=\"100\"/>\
          </instance_attributes></transient_attributes></node_state></status>"
     );
+}
+
+#[test]
+fn the_writer_tells_the_alerts_that_selected_an_attribute() {
+    let mut room = Room::new(2);
+    let config = "<alerts><alert id='a' path='/x'><select><select_attributes><attribute id='i' \
+                  name='pingd'/></select_attributes></select></alert></alerts>";
+    for at in 0..2 {
+        let node = &mut room.nodes[at];
+        let ctx = ctx!(room, node);
+        node.attrd.configured(ctx, Some(&xml::parse(config).unwrap()));
+    }
+    room.ask(1, "<u task='update' attr_name='pingd' attr_value='100'/>");
+    room.ask(1, "<u task='update' attr_name='other' attr_value='1'/>");
+    let told: Vec<(usize, String)> = room
+        .told
+        .iter()
+        .map(|(at, call)| (*at, call.request(Duration::from_secs(1)).to_text()))
+        .collect();
+    let [(0, text)] = told.as_slice() else { panic!("the writer, once: {told:?}") };
+    for part in
+        ["attribute_name=\"pingd\"", "attribute_value=\"100\"", "node=\"n2\"", "nodeid=\"2\""]
+    {
+        assert!(text.contains(&format!("CRM_alert_{part}")), "{part}: {text}");
+    }
 }
 
 #[test]

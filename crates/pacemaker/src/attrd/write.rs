@@ -5,6 +5,8 @@
 use base::log::Priority;
 use xml::Element;
 
+use crate::alerts::{Alerts, Event};
+
 use super::core::{Attrd, Ctx, Output, WRITE_RETRY};
 use super::values::sanitize_id;
 
@@ -85,6 +87,9 @@ impl Attrd {
         }
         let tag = self.next_tag;
         let user = attribute.user.clone();
+        if !written.is_empty() {
+            self.tell_written(ctx, name, &written);
+        }
         let Some(attribute) = self.attributes.get_mut(name) else { return };
         attribute.unknown_peer = unknown_peer;
         attribute.changed = false;
@@ -104,6 +109,30 @@ impl Attrd {
         let text = format!("Sent CIB request {tag} with {} values for {name}", written.len());
         self.note(Priority::Info, text);
         self.outputs.push_back(Output::Write { tag, options, user, status });
+    }
+
+    /// Tells the alerts of the values that are being written.
+    fn tell_written(&mut self, ctx: Ctx<'_>, name: &str, written: &[String]) {
+        let Some(attribute) = self.attributes.get(name).filter(|_| !self.alerts.is_empty()) else {
+            return;
+        };
+        let mut calls = Vec::new();
+        for value in written.iter().filter_map(|key| attribute.values.get(key)) {
+            let Some(id) = self.uuid_of(ctx, value) else { continue };
+            calls.extend(self.alerts.calls(&Event::Attribute {
+                node: &value.host,
+                id: &id,
+                name,
+                value: value.current.as_deref().unwrap_or(""),
+            }));
+        }
+        self.outputs.extend(calls.into_iter().map(Output::Alert));
+    }
+
+    /// The alerts that are configured now: an element of the CIB that has them in it, if any.
+    pub fn configured(&mut self, ctx: Ctx<'_>, found: Option<&Element>) {
+        let now = i64::try_from(ctx.epoch).unwrap_or(i64::MAX);
+        self.alerts = found.map(|found| Alerts::read(found, now)).unwrap_or_default();
     }
 
     /// The CIB answered a write.

@@ -15,6 +15,7 @@ use super::graph::{Completion, Graph, INFINITY};
 use super::join::Phase;
 use super::options::{Options, pairs};
 use super::status::Facts;
+use crate::alerts::Alerts;
 use crate::cluster::election::{Outcome, Phase as ElectionPhase};
 use crate::cluster::envelope::FEATURE_SET;
 
@@ -226,6 +227,8 @@ impl Controller {
             self.error(Input::Error, "config_query_callback");
             return;
         }
+        let now = i64::try_from(self.clock.epoch).unwrap_or(i64::MAX);
+        self.alerts = output.map(|found| Alerts::read(found, now)).unwrap_or_default();
         let pairs = output.map(pairs).unwrap_or_default();
         self.options = Options::read(&pairs);
         self.election.set_period(self.options.election_timeout);

@@ -21,6 +21,7 @@ use super::join::Join;
 use super::lrm::Lrm;
 use super::options::Options;
 use super::throttle::Throttle;
+use crate::alerts::{self, Alerts};
 use crate::cluster::election::{Age, Election};
 use crate::cluster::envelope::{self, References, Request};
 use crate::cluster::group::{Event as GroupEvent, Group};
@@ -91,6 +92,8 @@ pub enum Output {
     Attrd(Element),
     /// Send a command to the executor; its answer goes to [`Controller::executor_reply`].
     Executor(u64, Element),
+    /// Have the executor run an alert; nobody waits for it.
+    Alert(alerts::Call),
     /// Send a request to the scheduler.
     Scheduler(Element),
     /// Send a command to the fencer; its answer goes to [`Controller::fencer_reply`].
@@ -247,6 +250,7 @@ pub struct Controller {
     pub(super) flags: Flags,
     pub(super) timers: Timers,
     pub(super) options: Options,
+    pub(super) alerts: Alerts,
     pub(super) election: Election,
     pub(super) references: References,
     pub(super) connected: BTreeSet<Service>,
@@ -307,6 +311,7 @@ impl Controller {
             flags: Flags::default(),
             timers: Timers::default(),
             options: Options::default(),
+            alerts: Alerts::default(),
             references: References::default(),
             connected: BTreeSet::new(),
             connect_tries: BTreeMap::new(),
@@ -372,6 +377,16 @@ impl Controller {
 
     pub(super) fn output(&mut self, output: Output) {
         self.outputs.push_back(output);
+    }
+
+    /// Tells the configured alerts of an event, if there is an executor to run them.
+    pub(super) fn alert(&mut self, event: &alerts::Event<'_>) {
+        if self.alerts.is_empty() || !self.connected.contains(&Service::Executor) {
+            return;
+        }
+        for call in self.alerts.calls(event) {
+            self.output(Output::Alert(call));
+        }
     }
 
     pub(super) fn note(&mut self, priority: Priority, text: impl Into<String>) {

@@ -13,6 +13,7 @@ use super::core::{CibCall, Clock, Controller, Output, Service, cib_option};
 use super::graph::{Completion, GraphAction, INFINITY};
 use super::history::status;
 use super::join::Phase;
+use crate::alerts;
 use crate::cluster::peers::State as PeerState;
 
 /// Call options of the fencer.
@@ -260,6 +261,14 @@ impl Controller {
         let (target, action) = (text("st_target"), text("st_device_action"));
         let executioner = data.get("st_delegate").unwrap_or("the cluster").to_owned();
         let (origin, client) = (text("st_origin"), text("st_clientname"));
+        let story = format!(
+            "Operation {action} of {target} by {executioner} for {client}@{origin}: {} (ref={})",
+            if ok { "OK" } else { "failed" },
+            text("st_remote_op")
+        );
+        let rc = number("rc-code").or_else(|| number("st_rc")).unwrap_or(i32::from(!ok));
+        let task = notification.get("subt").unwrap_or("st_notify_fence");
+        self.alert(&alerts::Event::Fencing { target: &target, task, text: &story, rc });
         if action == "on" {
             self.note(
                 Priority::Notice,

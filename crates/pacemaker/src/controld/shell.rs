@@ -7,7 +7,7 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::io;
 use std::os::fd::BorrowedFd;
-use std::time::Duration;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use ::cib::settings::Daemon;
 use agents::AgentName;
@@ -24,6 +24,7 @@ use xml::Element;
 use super::agents::MetadataReader;
 use super::core::{CibRequest, Clock, Controller, Output, Service, Setup};
 use super::throttle::Sample;
+use crate::alerts;
 use crate::cluster::group::Event as GroupEvent;
 use crate::cluster::wire::{NodeList, Wire, cpu_time, epoch};
 use crate::service::{self, Event, Service as Endpoint};
@@ -220,6 +221,7 @@ impl Shell {
                 self.send_attributes();
             }
             Output::Executor(tag, command) => self.ask_executor(tag, command),
+            Output::Alert(call) => self.run_alert(&call),
             Output::Scheduler(request) => self.ask_scheduler(&request),
             Output::Fencer(tag, command) => self.ask_fencer(tag, &command),
             Output::Metadata { key, class, provider, agent } => {
@@ -443,6 +445,20 @@ impl Shell {
             None => -107,
         };
         self.core.executor_reply(clock(), tag, rc);
+    }
+
+    fn run_alert(&mut self, call: &alerts::Call) {
+        let wall = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        let command = alerts::executor_command(call.request(wall))
+            .with("lrmd_async_id", self.executor_token.as_str());
+        let Some(executor) = self.executor.as_mut() else { return };
+        let rc =
+            executor.call(&command, CALL_TIMEOUT).map(|reply| reply.get("lrmd_rc") == Some("0"));
+        match rc {
+            Ok(true) => {}
+            Ok(false) => base::warning!("The executor refused to run alert {}", call.id()),
+            Err(error) => base::warning!("Alert {} could not be sent: {error}", call.id()),
+        }
     }
 
     fn ask_scheduler(&mut self, request: &Element) {

@@ -10,6 +10,7 @@ use super::core::{CibCall, Controller, cib_option};
 use super::fsm::{Action, Actions, Cause, Input, State};
 use super::graph::{Completion, INFINITY};
 use super::join::Phase;
+use crate::alerts;
 use crate::cluster::peers::{Change, Peer, PeerChange, State as PeerState};
 
 /// Which facts of a node go to the CIB.
@@ -85,6 +86,7 @@ impl Controller {
                         peer.id
                     ),
                 );
+                self.alert(&alerts::Event::Node { name: &name, id: peer.id.0, state: now });
                 if peer.state == Some(PeerState::Member) {
                     appeared = true;
                     self.fencing.forget_cleanup(&name);

@@ -161,7 +161,8 @@ impl Room {
                 Output::Attrd(update) => node.attrd.push(update),
                 Output::Note(_, text) => node.log.push(text),
                 Output::Exit(code) => node.exit = Some(code),
-                Output::Fencer(..)
+                Output::Alert(_)
+                | Output::Fencer(..)
                 | Output::Disconnect(_)
                 | Output::JoinGroup
                 | Output::LeaveGroup

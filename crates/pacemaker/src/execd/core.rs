@@ -148,6 +148,8 @@ pub struct Core {
     /// Actions still running of resources that were unregistered.
     pub(super) orphans: Vec<Cmd>,
     last_call_id: u32,
+    /// How many alerts this executor was asked for.
+    last_alert: u32,
     pub(super) last_job: u64,
     pub(super) outputs: VecDeque<Output>,
 }
@@ -430,10 +432,15 @@ impl Core {
             0 => 30_000,
             ms => ms,
         };
+        let mut env = wire::params_of(data.child("attributes"));
+        self.last_alert = self.last_alert.wrapping_add(1);
+        for prefix in ["CRM_alert", "CRM_notify"] {
+            env.insert(format!("{prefix}_node_sequence"), self.last_alert.to_string());
+        }
         self.outputs.push_back(Output::Alert {
             id: id.to_owned(),
             path: path.to_owned(),
-            env: wire::params_of(data.child("attributes")),
+            env,
             timeout: Duration::from_millis(timeout.into()),
         });
         0

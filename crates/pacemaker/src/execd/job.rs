@@ -101,9 +101,9 @@ impl Job {
         let finished = self.judged.take();
         let outcome = match (self.failed.take(), &finished) {
             (Some(outcome), _) => outcome,
-            (None, _) if self.killed => self.plan.judge(&Ended::TimedOut, "", "", self.timeout),
+            (None, _) if self.killed => self.plan.judge(&Ended::TimedOut, "", self.timeout),
             (None, Some(finished)) => {
-                self.plan.judge(&finished.ended, &finished.stdout, &finished.stderr, self.timeout)
+                self.plan.judge(&finished.ended, &finished.stderr, self.timeout)
             }
             (None, None) => Outcome::new(1, ExecStatus::Error).because("nothing was run"),
         };

@@ -93,7 +93,8 @@ fn run() -> io::Result<()> {
                     while let Some((signal, _)) = signals.read() {
                         if matches!(signal, libc::SIGTERM | libc::SIGINT) {
                             base::notice!("Shutting down ({})", agents::judge::signal_name(signal));
-                            return Ok(());
+                            shell.lp.remove(&signals)?;
+                            return shell.finish_alerts();
                         }
                     }
                 }
@@ -260,7 +261,11 @@ impl Shell {
 
     fn alert(&mut self, id: &str, path: String, env: BTreeMap<String, String>, timeout: Duration) {
         let mut command = Command::new(path, &[]);
-        command.env = env.into_iter().filter(|(name, _)| !name.is_empty()).collect();
+        // What execve cannot carry, no program can read.
+        let can_be_told = |(name, value): &(String, String)| {
+            !name.is_empty() && !name.contains(['=', '\0']) && !value.contains('\0')
+        };
+        command.env = env.into_iter().filter(can_be_told).collect();
         command.run_as = pacemaker_client::account::daemon_ids();
         self.last_alert += 1;
         let number = self.last_alert;
@@ -269,6 +274,24 @@ impl Shell {
         self.alert_deadlines.insert(number, qb::mainloop::now() + timeout);
         self.jobs.insert(number, Job::of_plan(plan, timeout));
         self.on_job(number);
+    }
+
+    /// What is being told is told to its end; each alert has its own limit.
+    fn finish_alerts(&mut self) -> io::Result<()> {
+        self.lp.remove(self.service.fd())?;
+        if let Some(fencer) = self.fencer.take() {
+            self.lp.remove(fencer.fd())?;
+        }
+        let mut events = Vec::new();
+        while let Some(deadline) = self.alert_deadlines.values().min().copied() {
+            self.lp.wait(Some(deadline), &mut events)?;
+            let ready: Vec<u64> = events.iter().map(|event| event.token.0).collect();
+            for token in ready.into_iter().filter(|token| *token >= JOBS + ALERTS) {
+                self.on_job(token - JOBS);
+            }
+            self.expire_alerts();
+        }
+        Ok(())
     }
 
     fn expire_alerts(&mut self) {

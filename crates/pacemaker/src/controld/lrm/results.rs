@@ -3,6 +3,7 @@
 //! Source: `spec/pacemaker-cluster.md` §7.3–7.4.
 
 use super::*;
+use crate::alerts;
 
 impl Controller {
     // --- the executor answers -----------------------------------------------------------------
@@ -119,6 +120,7 @@ impl Controller {
         let removing = pending.as_ref().and_then(|pending| pending.remove.clone());
         let lock = pending.and_then(|pending| pending.lock);
         self.log_result(&op);
+        self.alert_result(&op);
         if op.status == status::CANCELLED {
             if op.interval_ms == 0 {
                 let requester = Requester { sys: "tengine".to_owned(), ..Requester::default() };
@@ -138,6 +140,31 @@ impl Controller {
             self.acknowledge(&requester, &op);
         }
         self.remember(op);
+    }
+
+    fn alert_result(&mut self, op: &OpRecord) {
+        let target_rc = op.target_rc();
+        let is_probe = op.task == "monitor" && op.interval_ms == 0;
+        if is_probe && op.status == status::DONE && op.rc == target_rc {
+            return;
+        }
+        let own = self.own_name().to_owned();
+        let exec_time = match op.status {
+            status::TIMEOUT if op.exec_time == 0 => op.timeout_ms,
+            _ => op.exec_time,
+        };
+        let text = if op.status == status::DONE { rc_word(op.rc) } else { status::word(op.status) };
+        self.alert(&alerts::Event::Resource {
+            node: &own,
+            rsc: &op.rsc,
+            task: &op.task,
+            interval_ms: op.interval_ms,
+            target_rc,
+            status: op.status,
+            rc: op.rc,
+            exec_time,
+            text,
+        });
     }
 
     pub(super) fn log_result(&mut self, op: &OpRecord) {
