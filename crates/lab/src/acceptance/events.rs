@@ -85,7 +85,7 @@ fn alerts(walk: &mut Walk) -> io::Result<()> {
         .has(&[
             "CRM_alert_desc='ok' *kind='resource' *node='pacemaker01' *recipient='first' *rsc='a' \
              *status='0' *target_rc='0' *task='start' *timestamp='at 1*.*' *timestamp_epoch='1\
-             *timestamp_usec=*version='2.1.5' who=x y user=hacluster",
+             *timestamp_usec=*version='2.1.5' *who=x y user=hacluster",
             "recipient='second' *rsc='a' *task='start'",
             "kind='resource' *rsc='a' *task='monitor'",
         ])

@@ -133,7 +133,7 @@ impl Client {
 
     /// Whether the server is still there.
     pub fn is_connected(&self) -> bool {
-        !self.broken && !poll(&self.stream, PollFlags::empty(), Duration::ZERO).hung_up
+        !self.broken && !poll(&self.stream, PollFlags::RDHUP, Duration::ZERO).hung_up
     }
 
     fn gone(&mut self) -> io::Error {
@@ -247,7 +247,18 @@ impl Client {
             return Err(error(Errno::NOTCONN));
         }
         let got = match &mut self.channels {
-            Channels::Shm { event: ring, .. } => ring.read(event),
+            Channels::Shm { event: ring, .. } => match ring.read(event) {
+                // A byte follows its event, so one that is there without an event is one too many.
+                // Left alone it would keep us awake for ever.
+                Ok(false) if has_byte(&self.stream) => match ring.read(event) {
+                    Ok(false) => {
+                        self.take_wakeup();
+                        Ok(false)
+                    }
+                    got => got,
+                },
+                got => got,
+            },
             Channels::Socket(datagrams) => datagrams.recv_event(event),
         };
         match got {
@@ -373,6 +384,12 @@ pub(super) fn receive_answer(stream: &OwnedFd) -> io::Result<Vec<u8>> {
     Ok(answer)
 }
 
+/// Whether a byte waits in a stream; its end does not count.
+fn has_byte(stream: &OwnedFd) -> bool {
+    let flags = RecvFlags::DONTWAIT | RecvFlags::PEEK;
+    matches!(rustix::net::recv(stream, &mut [0u8; 1], flags), Ok((1.., _)))
+}
+
 struct Polled {
     hung_up: bool,
 }
@@ -389,7 +406,7 @@ fn poll(fd: impl AsFd, flags: PollFlags, timeout: Duration) -> Polled {
     let fd = fd.as_fd();
     let mut fds = [PollFd::from_borrowed_fd(fd, flags)];
     let done = rustix::event::poll(&mut fds, Some(&timespec(timeout)));
-    let gone = PollFlags::HUP | PollFlags::ERR | PollFlags::NVAL;
+    let gone = PollFlags::HUP | PollFlags::RDHUP | PollFlags::ERR | PollFlags::NVAL;
     Polled { hung_up: done.is_ok() && fds[0].revents().intersects(gone) }
 }
 

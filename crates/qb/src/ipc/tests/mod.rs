@@ -9,6 +9,7 @@ use std::time::Duration;
 mod dead;
 mod hostile;
 mod stalled;
+mod spin;
 
 static COUNTER: AtomicU32 = AtomicU32::new(0);
 
