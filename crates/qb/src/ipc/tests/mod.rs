@@ -8,8 +8,8 @@ use std::time::Duration;
 
 mod dead;
 mod hostile;
-mod stalled;
 mod spin;
+mod stalled;
 
 static COUNTER: AtomicU32 = AtomicU32::new(0);
 
