@@ -8,8 +8,15 @@ use std::process::exit;
 use base::{Applet, CrmExit};
 
 fn applets() -> Vec<Applet> {
-    [corosync::applets(), pacemaker::applets(), tools::applets(), crm::applets(), lab::applets()]
-        .concat()
+    [
+        corosync::applets(),
+        pacemaker::applets(),
+        tools::applets(),
+        crm::applets(),
+        lab::applets(),
+        sim::applets(),
+    ]
+    .concat()
 }
 
 /// Arguments as text. Bytes that are no UTF-8 are kept as replacement characters: every command
@@ -19,7 +26,24 @@ fn text(arg: OsString) -> String {
         .unwrap_or_else(|bad| String::from_utf8_lossy(bad.as_bytes()).into_owned())
 }
 
+/// Exit status of a command whose reader went away, as a shell reports death by SIGPIPE.
+const READER_GONE: i32 = 141;
+
+/// `crm_mon -1 | head -1` must end as quietly as a C program does: Rust ignores SIGPIPE, and
+/// `println!` panics instead.
+fn end_quietly_when_nobody_reads() {
+    let usual = std::panic::take_hook();
+    std::panic::set_hook(Box::new(move |info| {
+        let text = info.payload_as_str().unwrap_or("");
+        if text.starts_with("failed printing to std") && text.contains("Broken pipe") {
+            exit(READER_GONE);
+        }
+        usual(info);
+    }));
+}
+
 fn main() {
+    end_quietly_when_nobody_reads();
     let mut args: Vec<String> = std::env::args_os().map(text).collect();
     if args.is_empty() {
         args.push("quorate".into());

@@ -3,7 +3,7 @@
 //! The very machines of the daemon run here on virtual time and a network that loses, delays,
 //! duplicates, reorders and partitions; nodes crash, restart and freeze. A [`World`] is a function
 //! of its seed: the same seed gives the same run, event by event, so every failure can be replayed
-//! (`quorate-sim SEED`). Afterwards [`check`] compares what the nodes delivered with what the ring
+//! (`quorate sim --seed SEED`). Afterwards [`check`] compares what the nodes delivered with what the ring
 //! promises.
 //!
 //! Reading order: [`world`] (time, network), [`node`] (a machine and its small service above),

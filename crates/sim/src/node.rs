@@ -89,6 +89,8 @@ pub struct Node {
     /// The wakeup that is scheduled, so that stale ones are recognised.
     pub(crate) wakeup: Option<Time>,
     stored_seq: u64,
+    /// Whether to print what the machine says of itself.
+    pub(crate) talkative: bool,
     life: Life,
     past: Vec<Life>,
     sync_ring: RingId,
@@ -105,6 +107,7 @@ impl Node {
             inbox: Vec::new(),
             wakeup: None,
             stored_seq: 0,
+            talkative: false,
             life: Life { node: id, ..Life::default() },
             past: Vec::new(),
             sync_ring: RingId::default(),
@@ -180,6 +183,11 @@ impl Node {
                         self.begin_sync(now, &change);
                     }
                     self.life.seen.push(Seen::Config(change));
+                }
+                Output::Event(event) if self.talkative => {
+                    let micros = now.as_nanos() / 1000;
+                    let (seconds, micros) = (micros / 1_000_000, micros % 1_000_000);
+                    println!("{seconds:3}.{micros:06} node {}: {event}", self.id);
                 }
                 _ => {}
             }

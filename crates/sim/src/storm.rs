@@ -20,6 +20,8 @@ pub struct Storm {
     pub long_messages: bool,
     /// Whether packets may be lost, duplicated and reordered besides.
     pub bad_network: bool,
+    /// Whether to print what the machines say of themselves.
+    pub talk: bool,
 }
 
 /// How a run ended.
@@ -33,6 +35,8 @@ pub struct Outcome {
     pub configurations: usize,
     /// Events and checksum: equal for equal seeds.
     pub trace: (u64, u64),
+    /// Virtual time that passed.
+    pub lasted: Duration,
 }
 
 /// Time given to find each other after the storm.
@@ -91,6 +95,9 @@ fn load(world: &mut World, storm: &Storm, span: Duration) {
 /// Runs a storm and judges it.
 pub fn run_storm(storm: &Storm) -> Outcome {
     let mut world = World::new(storm.seed, storm.nodes, Config::with_token(1000));
+    if storm.talk {
+        world.talk();
+    }
     world.network.delay_min = 500;
     world.network.delay_max = 2000;
     for index in 0..storm.nodes {
@@ -124,6 +131,7 @@ pub fn run_storm(storm: &Storm) -> Outcome {
         delivered: seen(|seen| matches!(seen, crate::node::Seen::Message(_))),
         configurations: seen(|seen| matches!(seen, crate::node::Seen::Config(_))) / 2,
         trace: world.trace(),
+        lasted: Duration::from_nanos(world.now().as_nanos()),
     }
 }
 

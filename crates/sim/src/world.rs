@@ -12,8 +12,9 @@ use totem::{Bytes, Config};
 const INBOX: usize = 500;
 /// Packets remembered for tampering.
 const RECENT: usize = 64;
-/// A run with more events than this feeds itself; it is stopped, and will not have converged.
-const MOST_EVENTS: u64 = 5_000_000;
+/// A run with more events than this a second of its time feeds itself; it is stopped, and will not
+/// have converged.
+const MOST_EVENTS_A_SECOND: u64 = 2_000_000;
 /// A machine that wants to run at once does so after this much virtual time.
 const SCHEDULING: Duration = Duration::from_micros(20);
 
@@ -104,6 +105,11 @@ impl World {
         self.nodes.iter().flat_map(Node::lives).collect()
     }
 
+    /// Prints what every machine says of itself, with the time, as it happens.
+    pub fn talk(&mut self) {
+        self.nodes.iter_mut().for_each(|node| node.talkative = true);
+    }
+
     /// Powers a node on.
     pub fn start(&mut self, index: usize) {
         if self.nodes[index].srp.is_none() {
@@ -183,8 +189,9 @@ impl World {
     /// Runs for a while.
     pub fn run(&mut self, span: Duration) {
         let end = self.now + span;
+        let most = MOST_EVENTS_A_SECOND * (1 + end.as_nanos() / 1_000_000_000);
         while let Some(entry) = self.events.first_entry() {
-            if entry.key().0 > end || self.trace.0 > MOST_EVENTS {
+            if entry.key().0 > end || self.trace.0 > most {
                 break;
             }
             let ((at, _), event) = entry.remove_entry();

@@ -115,9 +115,15 @@ impl Srp {
             && !subset(&join.proc_list, &self.proc_list);
         match self.state {
             State::Operational => {
-                let stale =
-                    self.memb.contains(&join.system_from) && join.ring_seq < self.ring_id.seq;
-                if !join.failed_list.contains(&self.me) && !stale {
+                let member = self.memb.contains(&join.system_from);
+                let stale = member && join.ring_seq < self.ring_id.seq;
+                // A stranger who has given up on any of us will not be in a ring with all of us
+                // until it has had one of its own: then it forgets, and the rings merge. To
+                // gather for it now would only make us give up on it in turn, and two large
+                // rings would keep that up for ever. (Upstream looks for itself alone.)
+                let grudge = join.failed_list.iter().any(|id| self.memb.contains(id));
+                let stranger = !member && (grudge || !self.settled());
+                if !join.failed_list.contains(&self.me) && !stale && !stranger {
                     self.process_join(now, header_nodeid, &join);
                 }
             }
@@ -259,6 +265,7 @@ impl Srp {
             return;
         }
         match self.state {
+            State::Operational if !self.memb.contains(&from) && !self.settled() => {}
             State::Operational => {
                 add(&mut self.proc_list, from);
                 self.enter_gather(now, operational);

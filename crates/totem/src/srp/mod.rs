@@ -102,6 +102,8 @@ pub struct Srp {
     this_seqno: u32,
     discard_tokens: bool,
     initial_token_sent: bool,
+    /// Tokens seen since this ring is operational, as far as that matters: see [`Srp::settled`].
+    rounds: u8,
     /// Senders must ask for the token before it comes.
     token_held: bool,
     /// The token is here and waits for the hold timer.
@@ -185,6 +187,7 @@ impl Srp {
             this_seqno: 0,
             discard_tokens: true,
             initial_token_sent: false,
+            rounds: 0,
             token_held: false,
             holding: false,
             my_trc: 0,

@@ -7,7 +7,17 @@ use crate::srp::deliver::Item;
 use crate::wire::{MCAST_LEN, McastHeader};
 use base::{NodeId, Time};
 
+/// Members become operational within one round of the token of each other.
+const SETTLED: u8 = 2;
+
 impl Srp {
+    /// Counts the token's rounds.
+    pub(super) fn count_round(&mut self) {
+        if self.state == State::Operational {
+            self.rounds = self.rounds.saturating_add(1).min(SETTLED);
+        }
+    }
+
     pub(super) fn enter_operational(&mut self, now: Time) {
         self.consensus.clear();
         let old = self.saved.take();
@@ -64,11 +74,23 @@ impl Srp {
         }
         self.leavers.clear();
         self.state = State::Operational;
+        self.rounds = 0;
         self.my_received_flg = true;
         self.old_ring_id = self.ring_id;
         self.restart_pause(now);
         self.stats.operational_entered += 1;
         self.stats.continuous_gather = 0;
+    }
+
+    /// Whether the token has been round since this node became operational, so that every other
+    /// member is operational too.
+    ///
+    /// Until then strangers are not listened to: to gather for one now would throw those back who
+    /// are still recovering, with their list of failed nodes not yet forgotten, and the stranger
+    /// on it. Two large rings that form side by side would do that to each other for ever.
+    /// Strangers repeat themselves, so nothing is lost. (Upstream reacts at once.)
+    pub(super) fn settled(&self) -> bool {
+        self.memb.len() < 2 || self.rounds >= SETTLED
     }
 
     /// Unwraps what came of our old ring; returns the number of the last recovery message.

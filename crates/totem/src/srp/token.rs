@@ -23,6 +23,7 @@ impl Srp {
         if token.ring_id != self.ring_id || seq::le(token.token_seq, self.my_token_seq) {
             return;
         }
+        self.count_round();
         self.note_idleness(now, &token);
         let limit = self.config.seqno_unchanged_const;
         self.token_held = if self.is_rep() {
