@@ -73,7 +73,7 @@ fn load(parsed: &Parsed, file: &str, string: &str) -> Result<Option<Element>, Fa
         }
         (None, None) => return Ok(None),
     };
-    xml::parse(text.trim())
+    crate::xml_input::parse(&text)
         .map(Some)
         .map_err(|error| Fail::new(CrmExit::Dataerr, format!("Could not parse {name}: {error}")))
 }

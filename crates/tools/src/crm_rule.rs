@@ -7,6 +7,7 @@ use xml::Element;
 use crate::options::{Arg, Parsed, Table, flag, old, value};
 use crate::output::{self, Fail, Out};
 use crate::rc::Rc;
+use crate::xml_input;
 use crate::source::{self, Source, Wish};
 
 const TABLE: Table = Table {
@@ -65,7 +66,8 @@ fn work(parsed: &Parsed, out: &mut Out) -> Result<CrmExit, Fail> {
     let zone = crate::clock::local_offset(now);
     let at = match parsed.value("date") {
         None => DateTime { epoch: now, offset: zone },
-        Some(text) => DateTime::parse(text, now, zone).ok_or_else(|| {
+        Some(text) => DateTime::read(text, now, zone).map_err(|error| {
+            base::error!("{error}");
             Fail::new(CrmExit::Dataerr, format!("No --date given or invalid: {text}"))
         })?,
     };
@@ -78,13 +80,11 @@ fn work(parsed: &Parsed, out: &mut Out) -> Result<CrmExit, Fail> {
         }
         Some("-") => {
             let text = source::read_stdin().unwrap_or_default();
-            xml::parse(text.trim()).map_err(|error| {
-                out.err(&format!("stdin:{error}"));
-                Fail::new(CrmExit::Dataerr, "Couldn't parse input from STDIN")
-            })?
+            xml_input::parse(&text)
+                .map_err(|_| Fail::new(CrmExit::Dataerr, "Couldn't parse input from STDIN"))?
         }
-        Some(text) => xml::parse(text.trim()).map_err(|error| {
-            Fail::new(CrmExit::Dataerr, format!("Couldn't parse input string: {text}: {error}"))
+        Some(text) => xml_input::parse(text).map_err(|_| {
+            Fail::new(CrmExit::Dataerr, format!("Couldn't parse input string: {text}"))
         })?,
     };
     let mut worst = CrmExit::Ok;

@@ -161,7 +161,7 @@ fn read(name: &str, file: &Path) -> Result<Element, Fail> {
         let rc = Rc(error.raw_os_error().unwrap_or(5));
         Fail::new(rc.exit(), format!("Could not access shadow instance '{name}': {rc}"))
     })?;
-    xml::parse(&text).map_err(|error| {
+    crate::xml_input::parse(&text).map_err(|error| {
         Fail::new(CrmExit::Config, format!("Shadow instance '{name}' is no XML: {error}"))
     })
 }

@@ -43,7 +43,7 @@ pub fn main(args: &[String]) -> i32 {
 /// The configuration and, if it came from one, the file's name.
 fn read_input(parsed: &Parsed) -> Result<(Element, Option<String>), Fail> {
     let parse = |text: &str, from: &str| {
-        xml::parse(text)
+        crate::xml_input::parse(text)
             .map_err(|error| Fail::new(CrmExit::Dataerr, format!("Couldn't parse {from}: {error}")))
     };
     if parsed.has("live-check") {

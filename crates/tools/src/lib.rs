@@ -40,6 +40,7 @@ pub mod source;
 pub mod status;
 pub mod stonith_admin;
 pub mod wrappers;
+pub mod xml_input;
 
 /// The commands this crate contributes to the `quorate` executable.
 pub fn applets() -> Vec<Applet> {

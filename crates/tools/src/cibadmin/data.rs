@@ -31,7 +31,7 @@ pub(super) fn read(parsed: &Parsed, _command: &str) -> Result<Option<Element>, F
             (text, "stdin".to_owned())
         }
     };
-    match xml::parse(text.trim()) {
+    match crate::xml_input::parse(&text) {
         Ok(element) => Ok(Some(element)),
         Err(error) => {
             Err(Fail::new(CrmExit::Config, format!("Couldn't parse input from {origin}: {error}")))
