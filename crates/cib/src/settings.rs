@@ -178,10 +178,59 @@ impl Setting {
         if self.long == SAME { self.short } else { self.long }
     }
 
+    /// Whether a value is one that the option understands.
+    pub fn accepts(&self, value: &str) -> bool {
+        let number = |text: &str| {
+            let digits = text.trim_start().trim_start_matches(['-', '+']);
+            digits.starts_with(|c: char| c.is_ascii_digit())
+        };
+        let score = |text: &str| {
+            matches!(text, "INFINITY" | "+INFINITY" | "-INFINITY") || number(text)
+        };
+        match self.kind {
+            Kind::String | Kind::Version => true,
+            Kind::Boolean => matches!(
+                value.to_ascii_lowercase().as_str(),
+                "true" | "on" | "yes" | "y" | "1" | "false" | "off" | "no" | "n" | "0"
+            ),
+            // Colours stand for scores.
+            Kind::Score => {
+                score(value)
+                    || ["red", "yellow", "green"].iter().any(|c| value.eq_ignore_ascii_case(c))
+            }
+            Kind::Integer => score(value),
+            Kind::NonnegativeInteger | Kind::Port => {
+                number(value) && !value.trim_start().starts_with('-')
+            }
+            Kind::Percentage => number(value) && !value.trim_start().starts_with('-'),
+            Kind::Duration => is_duration(value),
+            Kind::Timeout => number(value) || is_duration(value),
+            Kind::Select(values) => {
+                values.iter().any(|choice| choice.eq_ignore_ascii_case(value))
+                    // A former choice.
+                    || values.contains(&"off") && value.eq_ignore_ascii_case("poweroff")
+            }
+        }
+    }
+
     /// Whether there is more to say than the short description.
     pub fn has_long(&self) -> bool {
         self.long != SAME && self.long != self.short
     }
+}
+
+/// `10`, `10s`, `1min`, …, or an ISO 8601 duration.
+fn is_duration(text: &str) -> bool {
+    if text.starts_with('P') {
+        return base::dates::Duration::parse(text).is_some();
+    }
+    let text = text.trim_start();
+    let unit = text.trim_start_matches(|c: char| c.is_ascii_digit() || c == '.');
+    if unit.len() == text.len() {
+        return false;
+    }
+    let unit = unit.trim_start().to_ascii_lowercase();
+    unit.is_empty() || ["s", "ms", "us", "m", "h"].iter().any(|known| unit.starts_with(known))
 }
 
 /// The option of this name.
@@ -192,6 +241,22 @@ pub fn find(table: &'static [Setting], name: &str) -> Option<&'static Setting> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn values_are_judged_by_their_kind() {
+        for (name, good, bad) in [
+            ("no-quorum-policy", &["stop", "Freeze"][..], &["foo", ""][..]),
+            ("fencing-enabled", &["true", "No", "1"], &["maybe"]),
+            ("cluster-delay", &["60s", "1min", "PT1H", "5"], &["-1", "soon", "5x"]),
+            ("batch-limit", &["0", "-1", "INFINITY"], &["x"]),
+            ("node-health-red", &["-INFINITY", "red"], &["blue"]),
+        ] {
+            let setting = find(CLUSTER, name).unwrap();
+            assert!(good.iter().all(|value| setting.accepts(value)), "{name}");
+            assert!(bad.iter().all(|value| !setting.accepts(value)), "{name}");
+        }
+        assert!(CLUSTER.iter().all(|setting| setting.default.is_none_or(|d| setting.accepts(d))));
+    }
 
     #[test]
     fn names_are_unique_and_choices_hold_their_default() {

@@ -181,6 +181,15 @@ impl Sched {
             self.recheck_at(change);
         }
         options.fill();
+        for (name, value) in invalid_options(&options.raw) {
+            let text =
+                format!("Using default value for cluster option '{name}' because '{value}' is invalid");
+            self.say(Severity::ConfigError, "cluster_option_value", text);
+        }
+        if !options.startup_fencing {
+            let text = "Blind faith: not fencing unseen nodes";
+            self.say(Severity::Warning, "unpack_config", text);
+        }
         if options.boolean(&["have-watchdog"], false) {
             self.have_fencing = true;
         }
@@ -206,6 +215,10 @@ impl Sched {
             NoQuorum::Fence if !panic && !self.quorate => NoQuorum::Stop,
             other => other,
         };
+        if !self.quorate && options.no_quorum != NoQuorum::Ignore {
+            let text = "Fencing and resource management disabled due to lack of quorum";
+            self.say(Severity::Warning, "cluster_status", text);
+        }
         self.unfencing_enabled = unfencing_enabled(&cib);
         self.options = options;
     }
@@ -214,6 +227,17 @@ impl Sched {
     pub(crate) fn rule_input(&self) -> RuleInput<'static> {
         RuleInput { now: self.now, local_offset: self.local_offset, ..RuleInput::default() }
     }
+}
+
+/// The options of ours whose values nobody can make sense of.
+fn invalid_options(raw: &Attrs) -> Vec<(&'static str, EcoString)> {
+    cib::settings::CLUSTER
+        .iter()
+        .filter(|setting| setting.daemon == Some(cib::settings::Daemon::Schedulerd))
+        .filter_map(|setting| Some((setting, raw.get(setting.name)?)))
+        .filter(|(setting, value)| !setting.accepts(value))
+        .map(|(setting, value)| (setting.name, value.clone()))
+        .collect()
 }
 
 fn unfencing_enabled(cib: &xml::Element) -> bool {

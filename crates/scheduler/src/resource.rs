@@ -298,6 +298,12 @@ impl Sched {
         let class: EcoString = self.rscs[ix].xml.get("class").unwrap_or("").into();
         let can = capabilities(&class);
         if self.rscs[ix].promotable && !can.promotable {
+            let text = format!(
+                "Resource {} is of type {class} and therefore cannot be used as a promotable clone \
+                 resource",
+                self.rscs[ix].id
+            );
+            self.say(Severity::ConfigError, "native_unpack", text);
             return false;
         }
         if self.rscs[ix].unique && self.rscs[uber].variant == Variant::Clone && !can.unique {

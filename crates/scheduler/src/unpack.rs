@@ -237,7 +237,7 @@ impl Sched {
                 }
                 None => {
                     let text = format!(
-                        "Ignoring {} resource '{}' because configuration is invalid",
+                        "Ignoring <{}> resource '{}' because configuration is invalid",
                         xml.name(),
                         xml.id().unwrap_or("(no id)")
                     );

@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use base::CrmExit;
-use scheduler::model::Severity;
+use scheduler::model::{Message, Severity};
 use scheduler::{Input, PlanOptions};
 use xml::Element;
 
@@ -85,19 +85,9 @@ fn work(parsed: &Parsed, out: &mut Out) -> Result<CrmExit, Fail> {
         })?;
     }
     cib.child_or_new("status");
-    let (mut errors, mut warnings) = (0, 0);
+    let mut report = Report { out, verbose, live: parsed.has("live-check"), errors: 0, warnings: 0 };
     if let Err(problems) = cib::schema::validate(&cib) {
-        for problem in &problems {
-            let place = match (&file, problem.line) {
-                (Some(file), Some(line)) => format!("{file}:{line}: "),
-                _ => String::new(),
-            };
-            let mut shown = problem.clone();
-            shown.line = None;
-            out.err(&format!("{place}{shown}"));
-        }
-        out.err("CIB did not pass schema validation");
-        errors += problems.len();
+        report.schema(&problems, file.as_deref());
     } else {
         let now = clock::now();
         let input = Input { now, local_offset: clock::local_offset(now), ..Input::default() };
@@ -105,25 +95,92 @@ fn work(parsed: &Parsed, out: &mut Out) -> Result<CrmExit, Fail> {
             &Arc::new(cib),
             PlanOptions { input, compat_2_1: true, ..PlanOptions::default() },
         );
-        for message in &plan.sched.messages {
-            crate::logging::scheduler_message(message);
-            match message.severity {
-                Severity::ConfigError => errors += 1,
-                Severity::ConfigWarning => warnings += 1,
-                Severity::Error | Severity::Warning | Severity::Notice => {}
+        report.messages(&plan.sched.messages);
+    }
+    report.verdict()
+}
+
+/// What was found, as it is told. A running cluster is one of Pacemaker 2.1 and is told about in
+/// that version's words, which its users and their scripts know; documents in the newest one's.
+struct Report<'a> {
+    out: &'a mut Out,
+    verbose: usize,
+    live: bool,
+    errors: usize,
+    warnings: usize,
+}
+
+impl Report<'_> {
+    fn schema(&mut self, problems: &[cib::schema::Problem], file: Option<&str>) {
+        for problem in problems {
+            let place = match (file, problem.line) {
+                (Some(file), Some(line)) => format!("{file}:{line}: "),
+                _ => String::new(),
+            };
+            let mut shown = problem.clone();
+            shown.line = None;
+            self.out.err(&format!("{place}{shown}"));
+        }
+        if self.live {
+            self.out.err("CIB did not pass schema validation");
+        }
+        self.errors += problems.len();
+    }
+
+    fn messages(&mut self, messages: &[Message]) {
+        let messages =
+            if self.live { messages.to_vec() } else { crate::logging::in_new_words(messages) };
+        for message in &messages {
+            let word = match message.severity {
+                Severity::ConfigError => {
+                    self.errors += 1;
+                    "error"
+                }
+                Severity::ConfigWarning => {
+                    self.warnings += 1;
+                    "warning"
+                }
+                Severity::Error | Severity::Warning | Severity::Notice => {
+                    crate::logging::scheduler_message(message);
+                    continue;
+                }
+            };
+            if self.live {
+                crate::logging::scheduler_message(message);
+            } else {
+                self.detail(&format!("{word}: {}", message.text));
             }
         }
     }
-    let verdict = if errors > 0 {
-        "Errors found during check: config not valid"
-    } else if warnings > 0 {
-        "Warnings found during check: config may not be valid"
-    } else {
-        return Ok(CrmExit::Ok);
-    };
-    out.err(&format!("crm_verify: {verdict}"));
-    if verbose == 0 {
-        out.err("-V may provide more details");
+
+    /// What only those want to know who ask for more; programs always do.
+    fn detail(&mut self, text: &str) {
+        if self.verbose > 0 || self.out.is_xml() {
+            self.out.err(text);
+        }
     }
-    Ok(CrmExit::Config)
+
+    fn verdict(mut self) -> Result<CrmExit, Fail> {
+        if self.errors + self.warnings == 0 {
+            return Ok(CrmExit::Ok);
+        }
+        if self.live {
+            self.out.err(match self.errors {
+                0 => "crm_verify: Warnings found during check: config may not be valid",
+                _ => "crm_verify: Errors found during check: config not valid",
+            });
+            if self.verbose == 0 {
+                self.out.err("-V may provide more details");
+            }
+            return Ok(CrmExit::Config);
+        }
+        self.detail("error: CIB did not pass schema validation");
+        if !self.out.quiet {
+            self.out.err(match self.verbose == 0 && !self.out.is_xml() {
+                true => "Configuration invalid (-V may provide more detail)",
+                false => "Configuration invalid",
+            });
+        }
+        Ok(CrmExit::Config)
+    }
 }

@@ -26,11 +26,8 @@ impl Sink for Stderr {
 pub fn start(verbosity: usize) {
     let to_stderr = std::env::var("PCMK_stderr")
         .is_ok_and(|value| matches!(value.as_str(), "1" | "yes" | "true" | "on"));
-    let threshold = match verbosity {
-        0 if to_stderr => Priority::Error as u8,
-        0 => Priority::Crit as u8,
-        more => (Priority::Crit as u8).saturating_add(u8::try_from(more).unwrap_or(u8::MAX)),
-    };
+    let base = if to_stderr { Priority::Error } else { Priority::Crit };
+    let threshold = (base as u8).saturating_add(u8::try_from(verbosity).unwrap_or(u8::MAX));
     // A second applet in one process (the shell calls tools) keeps the first one's log.
     let kept = set_sink(Box::new(Stderr { threshold: AtomicU8::new(threshold) }));
     drop(kept);
@@ -67,6 +64,29 @@ pub fn schema_upgrade(steps: &[cib::upgrade::Step], document: &xml::Element) {
     }
     let name = document.get("validate-with").unwrap_or("");
     info("pcmk__update_schema", &format!("Transformed the configuration schema to {name}"));
+}
+
+const NO_FENCING: &str = "Resource start-up disabled since no fencing resources have been defined. Either configure \
+     some or disable fencing with the fencing-enabled option. NOTE: Clusters with shared data need fencing to ensure \
+     data integrity.";
+
+/// What the scheduler found, in the words of newer versions: three messages of old are one.
+pub fn in_new_words(
+    messages: &[scheduler::model::Message],
+) -> Vec<scheduler::model::Message> {
+    let mut new = Vec::with_capacity(messages.len());
+    for message in messages {
+        let mut message = message.clone();
+        if message.text.starts_with("Resource start-up disabled") {
+            NO_FENCING.clone_into(&mut message.text);
+        } else if message.text.starts_with("Either configure some")
+            || message.text.starts_with("NOTE: Clusters with shared")
+        {
+            continue;
+        }
+        new.push(message);
+    }
+    new
 }
 
 /// Logs what the scheduler found, as its routines would.

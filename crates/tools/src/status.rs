@@ -67,10 +67,6 @@ impl Default for Show {
     }
 }
 
-const NO_FENCING: &str = "Resource start-up disabled since no fencing resources have been defined. Either configure \
-     some or disable fencing with the fencing-enabled option. NOTE: Clusters with shared data need fencing to ensure \
-     data integrity.";
-
 /// One past or pending act of fencing.
 #[derive(Clone, Debug, Default)]
 #[allow(missing_docs, reason = "named as shown")]
@@ -134,16 +130,7 @@ impl View {
 
     /// Logs what the scheduler had to say.
     pub fn log(&self) {
-        for message in &self.sched.messages {
-            // Three messages of old are one in newer versions.
-            let mut message = message.clone();
-            if message.text.starts_with("Resource start-up disabled") {
-                message.text = NO_FENCING.to_owned();
-            } else if message.text.starts_with("Either configure some")
-                || message.text.starts_with("NOTE: Clusters with shared")
-            {
-                continue;
-            }
+        for message in crate::logging::in_new_words(&self.sched.messages) {
             crate::logging::scheduler_message(&message);
         }
     }

@@ -4,6 +4,7 @@ use ecow::eco_format;
 
 use crate::action::{End, Needs, flag, rel};
 use crate::ids::{ActIx, NodeIx, RscIx};
+use crate::model::Severity;
 use crate::model::{Sched, Variant};
 use crate::text::op_key;
 use crate::trace::Origin;
@@ -20,7 +21,8 @@ impl Sched {
                 }
                 continue;
             }
-            if self.nodes[node].unclean && have_managed && self.can_fence(Some(node)) {
+            let unclean = self.nodes[node].unclean;
+            if unclean && have_managed && self.can_fence(Some(node)) {
                 let fence = self.fence_op(node, None, false, Some("node is unclean"), false);
                 self.order_vs_fencing(node, fence);
                 if self.nodes[node].is_dc {
@@ -43,6 +45,10 @@ impl Sched {
                 } else {
                     shutdowns.push(shutdown);
                 }
+            }
+            if unclean && !(have_managed && self.can_fence(Some(node))) {
+                let text = format!("Node {} is unclean but cannot be fenced", self.nodes[node].name);
+                self.say(Severity::ConfigWarning, "schedule_fencing_and_shutdowns", text);
             }
         }
         if let Some(dc) = dc_action {
