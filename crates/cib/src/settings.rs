@@ -184,9 +184,8 @@ impl Setting {
             let digits = text.trim_start().trim_start_matches(['-', '+']);
             digits.starts_with(|c: char| c.is_ascii_digit())
         };
-        let score = |text: &str| {
-            matches!(text, "INFINITY" | "+INFINITY" | "-INFINITY") || number(text)
-        };
+        let score =
+            |text: &str| matches!(text, "INFINITY" | "+INFINITY" | "-INFINITY") || number(text);
         match self.kind {
             Kind::String | Kind::Version => true,
             Kind::Boolean => matches!(

@@ -182,8 +182,9 @@ impl Sched {
         }
         options.fill();
         for (name, value) in invalid_options(&options.raw) {
-            let text =
-                format!("Using default value for cluster option '{name}' because '{value}' is invalid");
+            let text = format!(
+                "Using default value for cluster option '{name}' because '{value}' is invalid"
+            );
             self.say(Severity::ConfigError, "cluster_option_value", text);
         }
         if !options.startup_fencing {

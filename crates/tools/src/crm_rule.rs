@@ -7,8 +7,8 @@ use xml::Element;
 use crate::options::{Arg, Parsed, Table, flag, old, value};
 use crate::output::{self, Fail, Out};
 use crate::rc::Rc;
-use crate::xml_input;
 use crate::source::{self, Source, Wish};
+use crate::xml_input;
 
 const TABLE: Table = Table {
     tool: "crm_rule",

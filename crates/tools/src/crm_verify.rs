@@ -85,7 +85,8 @@ fn work(parsed: &Parsed, out: &mut Out) -> Result<CrmExit, Fail> {
         })?;
     }
     cib.child_or_new("status");
-    let mut report = Report { out, verbose, live: parsed.has("live-check"), errors: 0, warnings: 0 };
+    let mut report =
+        Report { out, verbose, live: parsed.has("live-check"), errors: 0, warnings: 0 };
     if let Err(problems) = cib::schema::validate(&cib) {
         report.schema(&problems, file.as_deref());
     } else {

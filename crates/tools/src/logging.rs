@@ -71,9 +71,7 @@ const NO_FENCING: &str = "Resource start-up disabled since no fencing resources 
      data integrity.";
 
 /// What the scheduler found, in the words of newer versions: three messages of old are one.
-pub fn in_new_words(
-    messages: &[scheduler::model::Message],
-) -> Vec<scheduler::model::Message> {
+pub fn in_new_words(messages: &[scheduler::model::Message]) -> Vec<scheduler::model::Message> {
     let mut new = Vec::with_capacity(messages.len());
     for message in messages {
         let mut message = message.clone();

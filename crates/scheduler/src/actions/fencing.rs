@@ -47,7 +47,8 @@ impl Sched {
                 }
             }
             if unclean && !(have_managed && self.can_fence(Some(node))) {
-                let text = format!("Node {} is unclean but cannot be fenced", self.nodes[node].name);
+                let text =
+                    format!("Node {} is unclean but cannot be fenced", self.nodes[node].name);
                 self.say(Severity::ConfigWarning, "schedule_fencing_and_shutdowns", text);
             }
         }
