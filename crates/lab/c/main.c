@@ -54,6 +54,28 @@ double seconds(void)
 	return t.tv_sec + t.tv_nsec / 1e9;
 }
 
+/* Whether two nodes are members and quorate. */
+static int formed(void)
+{
+	cmap_handle_t h;
+	votequorum_handle_t v;
+	struct votequorum_info i;
+	char *status = NULL;
+	int result = 1;
+	if (cmap_initialize(&h) != CS_OK)
+		return 1;
+	if (cmap_get_string(h, "runtime.members.1.status", &status) == CS_OK && !strcmp(status, "joined") &&
+	    cmap_get_string(h, "runtime.members.2.status", &status) == CS_OK && !strcmp(status, "joined") &&
+	    votequorum_initialize(&v, NULL) == CS_OK) {
+		if (votequorum_getinfo(v, 2, &i) == CS_OK && i.node_state == 1 && i.total_votes == 2 &&
+		    i.flags & VOTEQUORUM_INFO_QUORATE)
+			result = 0;
+		votequorum_finalize(v);
+	}
+	cmap_finalize(h);
+	return result;
+}
+
 int main(int argc, char **argv)
 {
 	static const struct { const char *name; void (*run)(void); } parts[] = {
@@ -66,6 +88,8 @@ int main(int argc, char **argv)
 	};
 	setvbuf(stdout, NULL, _IOLBF, 0);
 	know(getpid(), "me");
+	if (argc == 2 && !strcmp(argv[1], "formed"))
+		return formed();
 	for (int i = 1; i < argc; i++) {
 		size_t p = 0;
 		while (p < sizeof(parts) / sizeof(*parts) && strcmp(parts[p].name, argv[i]))

@@ -162,6 +162,11 @@ impl Lab {
         plan.hide = hide;
     }
 
+    /// The tree of a host.
+    pub fn tree(&self, n: usize) -> &Path {
+        &self.hosts[n - 1].plan.tree
+    }
+
     /// Switches a host on: its namespaces, its cable, its address. No daemon is started.
     pub fn power_on(&mut self, n: usize) -> io::Result<()> {
         let plan = self.host(n).plan.clone();

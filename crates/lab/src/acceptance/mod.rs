@@ -5,6 +5,7 @@
 //! `quorate acceptance` runs all scenarios, `quorate acceptance NAME…` some. Every step is one line
 //! of output; the last line counts them.
 
+mod clients;
 mod engine;
 mod events;
 mod faults;
@@ -23,6 +24,7 @@ type Scenario = (&'static str, &'static str, fn(&mut Walk) -> io::Result<()>);
 
 const SCENARIOS: &[Scenario] = &[
     ("engine", "every generation of corosync.conf, and the engine's tools", engine::run),
+    ("clients", "a C program that calls every function of Corosync's libraries", clients::run),
     ("handbook", "the handbook, command by command; power cuts", handbook::run),
     ("notes", "groups, rules, standby, clones, promotable clones, services", notes::run),
     ("faults", "failing resources, partitions, killed daemons", faults::run),

@@ -207,7 +207,7 @@ fn groups_and_members_can_be_listed() {
         found
     };
     let names: Vec<String> = list(&mut cluster, 1).into_iter().map(|found| found.0).collect();
-    assert_eq!(names, ["attrd", "crmd"]);
+    assert_eq!(names, ["crmd", "attrd"]);
     assert_eq!(list(&mut cluster, 2).len(), 2);
     assert_eq!(list(&mut cluster, 3).len(), 3);
     let mut request = Message::request(3, 152);
