@@ -273,8 +273,14 @@ mod tests {
             Wish::parse(&line.split_whitespace().map(str::to_owned).collect::<Vec<_>>())
         };
         let wish = parse("--seeds 5..9 --nodes 64 --faults 3 --threads 1 --seconds 7");
-        let expected =
-            Wish { seeds: 5..9, seconds: Some(7), nodes: Some(64), faults: Some(3), threads: 1 };
+        let expected = Wish {
+            seeds: 5..9,
+            seconds: Some(7),
+            nodes: Some(64),
+            faults: Some(3),
+            threads: 1,
+            talk: false,
+        };
         assert_eq!(wish, Ok(Some(expected)));
         assert_eq!(parse("--seed 3").map(|wish| wish.map(|wish| wish.seeds)), Ok(Some(3..4)));
         assert_eq!(parse("--help"), Ok(None));
