@@ -125,9 +125,7 @@ impl Sched {
         if let Some(rsc) = self.find_resource(id) {
             return Some(rsc);
         }
-        let by_history =
-            self.rscs.ids().find(|rsc| self.rscs[*rsc].history_id.as_deref() == Some(id))?;
-        Some(self.uber(by_history))
+        Some(self.uber(self.find_by_history_id(id)?))
     }
 
     pub(crate) fn constraint_target(&self, id: &str) -> Target {

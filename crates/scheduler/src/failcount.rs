@@ -87,7 +87,7 @@ impl Sched {
         if blocking.is_empty() {
             return false;
         }
-        self.history_index.iter().any(|((_, id), histories)| {
+        self.histories().values().flatten().any(|(id, histories)| {
             base_id(id) == base
                 && histories.iter().flat_map(|h| h.children()).any(|op| {
                     let interval = crate::text::parse_interval_ms_attr(op);

@@ -2,6 +2,7 @@
 //! operations say about its state. Source: `spec/scheduler-history.md` §4 and §7.
 
 use std::cmp::Ordering;
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use ecow::EcoString;
@@ -13,6 +14,9 @@ use crate::model::{MultipleActive, NodeKind, Role, Sched, Variant};
 use crate::score::INFINITY;
 use crate::text::{base_id, is_true, parse_interval_ms_attr, scan_int};
 use crate::trace::Source;
+
+/// Histories of a node by id.
+pub type HistoriesOfNode = HashMap<EcoString, Vec<Arc<Element>>>;
 
 /// Order of two history entries of one resource on one node: the older one first.
 pub(crate) fn cmp_ops(a: &Element, b: &Element) -> Ordering {
@@ -216,13 +220,26 @@ impl Sched {
         }
         let r = &self.rscs[rsc];
         if r.id != id && r.history_id.as_deref() != Some(id) {
-            self.rscs[rsc].history_id = Some(id.into());
+            self.set_history_id(rsc, Some(id.into()));
         }
         Some(rsc)
     }
 
-    fn find_by_history_id(&self, id: &str) -> Option<RscIx> {
-        self.rscs.ids().find(|rsc| self.rscs[*rsc].history_id.as_deref() == Some(id))
+    /// The oldest resource that the history knows by that id.
+    pub(crate) fn find_by_history_id(&self, id: &str) -> Option<RscIx> {
+        self.by_history_id.get(id)?.first().copied()
+    }
+
+    fn set_history_id(&mut self, rsc: RscIx, id: Option<EcoString>) {
+        if let Some(id) = &id {
+            self.by_history_id.entry(id.clone()).or_default().insert(rsc);
+        }
+        if let Some(old) = std::mem::replace(&mut self.rscs[rsc].history_id, id)
+            && self.rscs[rsc].history_id.as_ref() != Some(&old)
+            && let Some(known) = self.by_history_id.get_mut(&old)
+        {
+            known.remove(&rsc);
+        }
     }
 
     fn replica_child_on(&self, inner: RscIx, node: NodeIx) -> Option<RscIx> {
@@ -351,7 +368,7 @@ impl Sched {
                 }
             }
         } else if self.rscs[rsc].history_id.as_deref().is_some_and(|id| id.contains(':')) {
-            self.rscs[rsc].history_id = None;
+            self.set_history_id(rsc, None);
         } else {
             let key = crate::text::op_key(&self.rscs[rsc].id, "stop", 0);
             for action in self.find_actions(rsc, &key, Some(node)) {
@@ -538,6 +555,29 @@ impl Sched {
         }
     }
 
+    /// All histories by name of the node and id. Few inputs ever ask, so the first question makes
+    /// the index.
+    pub(crate) fn histories(&self) -> &HashMap<EcoString, HistoriesOfNode> {
+        self.history_index.get_or_init(|| {
+            let mut index = HashMap::<EcoString, HistoriesOfNode>::new();
+            let status = self.cib.child("status");
+            for state in status.into_iter().flat_map(|s| s.children_named("node_state")) {
+                let Some(name) = state.get("uname") else { continue };
+                let of_node = index.entry(name.into()).or_default();
+                let lists = state.children_named("lrm");
+                for history in lists
+                    .flat_map(|lrm| lrm.children_named("lrm_resources"))
+                    .flat_map(Element::shared_children)
+                {
+                    if let Some(id) = history.id() {
+                        of_node.entry(id.into()).or_default().push(history.clone());
+                    }
+                }
+            }
+            index
+        })
+    }
+
     /// The history entries of one operation, found as an exact match over the whole status.
     pub(crate) fn find_history_op(
         &self,
@@ -547,7 +587,7 @@ impl Sched {
         source: Option<&str>,
         target: Option<&str>,
     ) -> Option<Arc<Element>> {
-        let histories = self.history_index.get(&(node.into(), rsc.into()))?;
+        let histories = self.histories().get(node)?.get(rsc)?;
         let mut found = histories.iter().flat_map(|h| h.shared_children()).filter(|entry| {
             entry.get("operation") == Some(op)
                 && source.is_none_or(|s| entry.get("migrate_source") == Some(s))
@@ -559,8 +599,9 @@ impl Sched {
 
     /// All operations recorded for a resource on a node.
     pub(crate) fn history_ops(&self, rsc: &str, node: &str) -> Vec<Arc<Element>> {
-        self.history_index
-            .get(&(node.into(), rsc.into()))
+        self.histories()
+            .get(node)
+            .and_then(|of_node| of_node.get(rsc))
             .into_iter()
             .flatten()
             .flat_map(|h| h.shared_children())

@@ -5,8 +5,8 @@
 //! pipeline each. Lists whose order can be observed are kept in the order of their creation;
 //! "newest first" is reading them backwards.
 
-use std::cell::RefCell;
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::cell::{OnceCell, RefCell};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 
 use ecow::EcoString;
@@ -366,6 +366,8 @@ pub struct Sched {
     pub top: Vec<RscIx>,
     /// Ids and history ids to resources, in tree order of creation.
     pub by_id: HashMap<EcoString, RscIx>,
+    /// [`Resource::history_id`] to resources.
+    pub by_history_id: HashMap<EcoString, BTreeSet<RscIx>>,
     pub actions: Arena<ActIx, Action>,
     pub singletons: HashMap<EcoString, ActIx>,
     /// Pairs of related actions with the flags seen so far.
@@ -401,8 +403,8 @@ pub struct Sched {
     pub score_lines: Vec<crate::scores::ScoreLine>,
     pub params_cache: RefCell<HashMap<(RscIx, Option<NodeIx>), Arc<Attrs>>>,
     pub digest_cache: HashMap<(NodeIx, EcoString), Arc<crate::digest::Parameters>>,
-    /// Histories by node name and resource id.
-    pub history_index: HashMap<(EcoString, EcoString), Vec<Arc<Element>>>,
+    /// Histories by node name and resource id, once somebody asked.
+    pub history_index: OnceCell<HashMap<EcoString, crate::history::HistoriesOfNode>>,
     pub rsc_defaults: Option<Arc<Element>>,
     pub op_defaults: Option<Arc<Element>>,
     /// Notes of why, if wanted.

@@ -37,7 +37,6 @@ struct Entry {
     rsc: RscIx,
     node: NodeIx,
     xml: Arc<Element>,
-    id: EcoString,
     task: EcoString,
     interval: u32,
     rc: i64,
@@ -48,11 +47,14 @@ struct Entry {
 }
 
 impl Entry {
+    fn id(&self) -> &str {
+        self.xml.id().unwrap_or("")
+    }
     fn is_probe(&self) -> bool {
         self.task == "monitor" && self.interval == 0
     }
     fn source(&self) -> Source {
-        Source::Failure { op: self.id.clone(), rc: self.rc }
+        Source::Failure { op: self.id().into(), rc: self.rc }
     }
     fn key(&self) -> EcoString {
         self.xml.get("operation_key").or_else(|| self.xml.id()).unwrap_or("").into()
@@ -94,7 +96,6 @@ impl Sched {
         let mut entry = Entry {
             rsc,
             node,
-            id: xml.id().unwrap_or("").into(),
             task,
             interval: parse_interval_ms_attr(xml),
             rc,
@@ -191,7 +192,7 @@ impl Sched {
         let reason = reason.or(code.map(base::CrmExit::description)).unwrap_or("unknown");
         format!(
             "Preventing {} from restarting on {} because of hard failure ({reason}) | {}",
-            self.rscs[banned].id, self.nodes[entry.node].name, entry.id
+            self.rscs[banned].id, self.nodes[entry.node].name, entry.id()
         )
     }
 
@@ -222,7 +223,7 @@ impl Sched {
                 self.recheck_at(last.saturating_add(timeout).saturating_add(1));
             }
         }
-        let is_last_failure = entry.id.ends_with("_last_failure_0");
+        let is_last_failure = entry.id().ends_with("_last_failure_0");
         if expired {
             let (raw, _) = self.raw_failcount(rsc, entry.node);
             if raw != 0 {
@@ -292,7 +293,7 @@ impl Sched {
         }
         let n = &self.nodes[entry.node];
         if n.online && !n.unclean {
-            self.force_reschedule.insert((entry.node, entry.id.clone()));
+            self.force_reschedule.insert((entry.node, entry.id().into()));
             return true;
         }
         false

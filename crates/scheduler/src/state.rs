@@ -24,7 +24,6 @@ impl Sched {
             match child.name() {
                 "tickets" => self.unpack_ticket_states(child),
                 "node_state" => {
-                    self.index_history(child);
                     states.push(child.clone());
                     self.unpack_node_state(child);
                 }
@@ -70,21 +69,6 @@ impl Sched {
                     _ => {
                         ticket.state.insert(name.into(), value.into());
                     }
-                }
-            }
-        }
-    }
-
-    fn index_history(&mut self, state: &Arc<Element>) {
-        let Some(name) = state.get("uname") else { return };
-        for resources in state.children_named("lrm").flat_map(|l| l.children_named("lrm_resources"))
-        {
-            for rsc in resources.shared_children() {
-                if let Some(id) = rsc.id() {
-                    self.history_index
-                        .entry((name.into(), id.into()))
-                        .or_default()
-                        .push(rsc.clone());
                 }
             }
         }
