@@ -192,7 +192,9 @@ impl Sched {
         let reason = reason.or(code.map(base::CrmExit::description)).unwrap_or("unknown");
         format!(
             "Preventing {} from restarting on {} because of hard failure ({reason}) | {}",
-            self.rscs[banned].id, self.nodes[entry.node].name, entry.id()
+            self.rscs[banned].id,
+            self.nodes[entry.node].name,
+            entry.id()
         )
     }
 
