@@ -115,11 +115,15 @@ impl Report<'_> {
     fn schema(&mut self, problems: &[cib::schema::Problem], file: Option<&str>) {
         for problem in problems {
             let place = match (file, problem.line) {
-                (Some(file), Some(line)) => format!("{file}:{line}: "),
+                (Some(file), Some(line)) => {
+                    format!("{file}:{line}:{}: ", problem.column.unwrap_or(1))
+                }
                 _ => String::new(),
             };
             let mut shown = problem.clone();
-            shown.line = None;
+            if file.is_some() {
+                shown.line = None;
+            }
             self.out.err(&format!("{place}{shown}"));
         }
         if self.live {

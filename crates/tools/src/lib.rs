@@ -36,6 +36,7 @@ pub mod options;
 pub mod output;
 pub mod patch_text;
 pub mod rc;
+pub mod schemas;
 pub mod source;
 pub mod status;
 pub mod stonith_admin;
@@ -66,5 +67,6 @@ pub fn applets() -> Vec<Applet> {
         Applet { name: "explain", dir: "", run: insight::explain::main },
         sbin("iso8601", iso8601::main),
         sbin("stonith_admin", stonith_admin::main),
+        Applet { name: "schemas", dir: "", run: schemas::main },
     ]
 }

@@ -23,16 +23,19 @@ pub struct Element {
     name: EcoString,
     attrs: Attrs,
     children: Vec<Node>,
-    /// 1-based line of the start tag in the text it was parsed from; 0 if it was not.
-    line: Line,
+    /// Where the start tag was in the text it was parsed from.
+    place: Place,
 }
 
-/// A line number that does not take part in equality.
+/// 1-based line and column that do not take part in equality; 0 if there are none.
 #[derive(Clone, Copy, Debug, Default)]
-struct Line(u32);
+struct Place {
+    line: u32,
+    column: u32,
+}
 
-impl PartialEq for Line {
-    fn eq(&self, _: &Line) -> bool {
+impl PartialEq for Place {
+    fn eq(&self, _: &Place) -> bool {
         true
     }
 }
@@ -69,11 +72,16 @@ impl Element {
 
     /// Line of the start tag in the parsed text, if it came from one.
     pub fn line(&self) -> Option<u32> {
-        (self.line.0 != 0).then_some(self.line.0)
+        (self.place.line != 0).then_some(self.place.line)
     }
 
-    pub(crate) fn set_line(&mut self, line: u32) {
-        self.line = Line(line);
+    /// Column of the start tag in the parsed text (in bytes, from 1), if it came from one.
+    pub fn column(&self) -> Option<u32> {
+        (self.place.line != 0).then_some(self.place.column)
+    }
+
+    pub(crate) fn set_place(&mut self, line: u32, column: u32) {
+        self.place = Place { line, column };
     }
 
     // --- attributes -------------------------------------------------------------------------

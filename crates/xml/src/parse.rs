@@ -30,7 +30,7 @@ pub struct ParseError {
 pub fn parse(text: &str) -> Result<Element, ParseError> {
     let mut reader = Reader::from_str(text);
     reader.config_mut().check_end_names = true;
-    let mut lines = LineCounter { text: text.as_bytes(), at: 0, line: 1 };
+    let mut lines = LineCounter { text: text.as_bytes(), at: 0, line: 1, line_start: 0 };
     let mut packer = Packer::default();
     let mut open: Vec<Element> = Vec::new();
     let mut root: Option<Element> = None;
@@ -60,7 +60,8 @@ pub fn parse(text: &str) -> Result<Element, ParseError> {
                 let mut element = Element::new(name);
                 let attrs = read_attrs(tag, &mut packer).map_err(|what| fail(what, position))?;
                 element.set_attrs(attrs);
-                element.set_line(lines.line_at(position));
+                let (line, column) = lines.place_of(position);
+                element.set_place(line, column);
                 if matches!(event, Event::Start(_)) {
                     open.push(element);
                 } else {
@@ -248,17 +249,23 @@ struct LineCounter<'a> {
     text: &'a [u8],
     at: usize,
     line: u32,
+    line_start: usize,
 }
 
 impl LineCounter<'_> {
-    fn line_at(&mut self, position: usize) -> u32 {
+    /// Line and column of a position.
+    fn place_of(&mut self, position: usize) -> (u32, u32) {
         let end = position.min(self.text.len());
         if self.at < end {
-            let newlines = self.text[self.at..end].iter().filter(|b| **b == b'\n').count();
-            self.line += newlines as u32;
+            for (at, _) in
+                self.text[self.at..end].iter().enumerate().filter(|(_, byte)| **byte == b'\n')
+            {
+                self.line += 1;
+                self.line_start = self.at + at + 1;
+            }
             self.at = end;
         }
-        self.line
+        (self.line, u32::try_from(end - self.line_start + 1).unwrap_or(u32::MAX))
     }
 }
 
@@ -285,7 +292,8 @@ mod tests {
         assert_eq!(root.child("a").unwrap().get("x"), Some("1 < 2\n"));
         assert_eq!(root.child("t").unwrap().text(), "a & b");
         assert_eq!(root.nodes().len(), 2);
-        assert_eq!(root.child("t").unwrap().line(), Some(5));
+        let t = root.child("t").unwrap();
+        assert_eq!((t.line(), t.column()), (Some(5), Some(3)));
     }
 
     #[test]

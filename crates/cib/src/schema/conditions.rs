@@ -49,18 +49,22 @@ pub(super) fn check(element: &Element, parent: Option<&Element>, version: Versio
             }
         }
         "docker" | "podman" | "rkt" => exclusive(element, &["masters", "promoted-max"], fail),
-        "port-mapping" => exactly_one(element, &["port", "range"], fail),
+        "port-mapping" => {
+            exactly_one(element, &["port", "range"], fail);
+            exclusive(element, &["internal-port", "range"], fail);
+        }
         "storage-mapping" => exactly_one(element, &["source-dir", "source-dir-root"], fail),
         "rsc_location" => location(element, version, fail),
         "rsc_colocation" => {
-            pair_or_sets(element, &["rsc", "with-rsc"], fail);
+            let details = ["node-attribute", "rsc-role", "with-rsc-role"];
+            pair_or_sets(element, &["rsc", "with-rsc"], &details, fail);
             exclusive(element, &["score", "score-attribute", "score-attribute-mangle"], fail);
         }
         "rsc_order" => {
-            pair_or_sets(element, &["first", "then"], fail);
+            pair_or_sets(element, &["first", "then"], &["first-action", "then-action"], fail);
             exclusive(element, &["score", "kind"], fail);
         }
-        "rsc_ticket" => pair_or_sets(element, &["rsc"], fail),
+        "rsc_ticket" => pair_or_sets(element, &["rsc"], &["rsc-role"], fail),
         "resource_set" => resource_set(element, version, fail),
         "fencing-level" => {
             let by_attribute = element.has("target-attribute") && element.has("target-value");
@@ -75,7 +79,30 @@ pub(super) fn check(element: &Element, parent: Option<&Element>, version: Versio
                 );
             }
         }
-        "acl_permission" => exactly_one(element, &["xpath", "reference", "object-type"], fail),
+        "acl_permission" => {
+            exactly_one(element, &["xpath", "reference", "object-type"], fail);
+            if element.has("attribute") && !element.has("object-type") {
+                fail("`attribute` needs `object-type`".into());
+            }
+        }
+        "read" | "write" | "deny" => {
+            let by_name = element.has("tag") || element.has("ref");
+            if by_name == element.has("xpath") {
+                fail("needs `tag`, `ref` or both, or else `xpath`".into());
+            }
+        }
+        "acl_user" => {
+            let roles = element.children_named("role_ref").count();
+            if roles > 0 && roles < element.children().count() {
+                fail("may hold either `role_ref` or permissions, not both".into());
+            }
+        }
+        "alert" if version < 210 => {
+            let mut names = element.children().map(Element::name);
+            if names.any(|name| name == "recipient") && names.any(|name| name != "recipient") {
+                fail("its attribute sets must come before its recipients".into());
+            }
+        }
         _ => {}
     }
 }
@@ -100,14 +127,15 @@ fn need(element: &Element, names: &[&str], fail: Fail<'_>) {
     }
 }
 
-/// Either the attributes, or resource sets.
-fn pair_or_sets(element: &Element, names: &[&str], fail: Fail<'_>) {
-    let has_sets = element.child("resource_set").is_some();
-    let given = names.iter().filter(|name| element.has(name)).count();
-    if has_sets && given > 0 {
-        fail(format!("`{}` and `resource_set` exclude each other", names.join("`, `")));
-    } else if !has_sets {
-        need(element, names, fail);
+/// Either the attributes, with those that say more, or resource sets.
+fn pair_or_sets(element: &Element, names: &[&str], details: &[&str], fail: Fail<'_>) {
+    if element.child("resource_set").is_none() {
+        return need(element, names, fail);
+    }
+    let given: Vec<&str> =
+        names.iter().chain(details).copied().filter(|name| element.has(name)).collect();
+    if !given.is_empty() {
+        fail(format!("`{}` and `resource_set` exclude each other", given.join("`, `")));
     }
 }
 
@@ -120,104 +148,116 @@ fn nvset(element: &Element, parent: Option<&Element>, version: Version, fail: Fa
         need(element, &["id"], fail);
     }
     let parent = parent.map_or("", Element::name);
+    let refused = refused_names(element.name(), parent, version);
     for pair in element.children_named("nvpair") {
         let name = pair.get("name").unwrap_or("");
-        if refused(element.name(), parent, name, pair.get("value"), version) {
-            fail(format!("`{name}` is not known any more since pacemaker-3.0"));
+        if refused.names.contains(&name) {
+            let since = if version < 400 { "3.0" } else { "4.0" };
+            fail(format!(
+                "`{name}` (nvpair `{}`) is not known any more since pacemaker-{since}",
+                pair.id().unwrap_or("")
+            ));
+        }
+        if let Some((_, values)) = refused.values.filter(|refused| refused.0 == name)
+            && pair.get("value").is_none_or(|value| values.contains(&value))
+        {
+            fail(format!(
+                "`{name}` (nvpair `{}`) needs a value other than `{}`",
+                pair.id().unwrap_or(""),
+                values.join("`, `")
+            ));
         }
     }
 }
 
-fn refused(set: &str, parent: &str, name: &str, value: Option<&str>, version: Version) -> bool {
-    const OPTIONS: [&str; 27] = [
-        "cluster_recheck_interval",
-        "dc_deadtime",
-        "default-action-timeout",
-        "default_action_timeout",
-        "default-migration-threshold",
-        "default_migration_threshold",
-        "default-resource-failure-stickiness",
-        "default_resource_failure_stickiness",
-        "default-resource-stickiness",
-        "default_resource_stickiness",
-        "election_timeout",
-        "expected-quorum-votes",
-        "is-managed-default",
-        "is_managed_default",
-        "no_quorum_policy",
-        "notification-agent",
-        "notification-recipient",
-        "remove_after_stop",
-        "shutdown_escalation",
-        "startup_fencing",
-        "stonith_action",
-        "stonith_enabled",
-        "stop_orphan_actions",
-        "stop_orphan_resources",
-        "symmetric_cluster",
-        "transition_idle_timeout",
-        "",
-    ];
+/// Names of pairs that the grammar refuses in a set.
+#[derive(Clone, Copy)]
+pub(super) struct Refused {
+    /// Refused with any value.
+    pub(super) names: &'static [&'static str],
+    /// Refused with one of these values, or without value.
+    pub(super) values: Option<(&'static str, &'static [&'static str])>,
+}
+
+const OLD_OPTIONS: &[&str] = &[
+    "cluster_recheck_interval",
+    "dc_deadtime",
+    "default-action-timeout",
+    "default_action_timeout",
+    "default-migration-threshold",
+    "default_migration_threshold",
+    "default-resource-failure-stickiness",
+    "default_resource_failure_stickiness",
+    "default-resource-stickiness",
+    "default_resource_stickiness",
+    "election_timeout",
+    "expected-quorum-votes",
+    "is-managed-default",
+    "is_managed_default",
+    "no_quorum_policy",
+    "notification-agent",
+    "notification-recipient",
+    "remove_after_stop",
+    "shutdown_escalation",
+    "startup_fencing",
+    "stonith_action",
+    "stonith_enabled",
+    "stop_orphan_actions",
+    "stop_orphan_resources",
+    "symmetric_cluster",
+    "transition_idle_timeout",
+];
+
+const OLD_STACKS: &[&str] =
+    &["heartbeat", "openais", "classic openais", "classic openais (with plugin)", "cman"];
+
+/// What a set in that parent refuses (§3.5).
+pub(super) fn refused_names(set: &str, parent: &str, version: Version) -> Refused {
+    let only = |names| Refused { names, values: None };
     let later = (300..=310).contains(&version);
     let is_agent = matches!(parent, "primitive" | "template");
+    let is_resource = is_agent || matches!(parent, "group" | "clone" | "bundle" | "rsc_defaults");
     match set {
         "cluster_property_set" if later => {
-            // A value must be given, and none of the stacks that are gone.
-            let old_stack = name == "cluster-infrastructure"
-                && matches!(
-                    value,
-                    None | Some(
-                        "heartbeat"
-                            | "openais"
-                            | "classic openais"
-                            | "cman"
-                            | "classic openais (with plugin)"
-                    )
-                );
-            old_stack || !name.is_empty() && OPTIONS.contains(&name)
+            Refused { names: OLD_OPTIONS, values: Some(("cluster-infrastructure", OLD_STACKS)) }
         }
-        "cluster_property_set" if version >= 400 => {
-            matches!(
-                name,
-                "crmd-finalization-timeout"
-                    | "crmd-integration-timeout"
-                    | "crmd-transition-delay"
-                    | "remove-after-stop"
-            ) || name == "stonith-action" && value == Some("poweroff")
-        }
+        "cluster_property_set" if version >= 400 => Refused {
+            names: &[
+                "crmd-finalization-timeout",
+                "crmd-integration-timeout",
+                "crmd-transition-delay",
+                "remove-after-stop",
+            ],
+            values: Some(("stonith-action", &["poweroff"])),
+        },
         "meta_attributes" if later && is_agent => {
-            matches!(
-                name,
-                "isolation" | "isolation-host" | "isolation-instance" | "isolation-wrapper"
-            )
+            only(&["isolation", "isolation-host", "isolation-instance", "isolation-wrapper"])
         }
-        "meta_attributes" if later && parent == "op" => name == "requires",
+        "meta_attributes" if later && parent == "op" => only(&["requires"]),
         "meta_attributes" if version >= 400 && matches!(parent, "op" | "op_defaults") => {
-            matches!(name, "can_fail" | "role_after_failure")
+            only(&["can_fail", "role_after_failure"])
         }
-        "meta_attributes" if version >= 400 => name == "restart-type",
-        "instance_attributes" if version == 300 && is_agent => matches!(
-            name,
-            "pcmk_arg_map"
-                | "pcmk_list_cmd"
-                | "pcmk_monitor_cmd"
-                | "pcmk_off_cmd"
-                | "pcmk_on_cmd"
-                | "pcmk_reboot_cmd"
-                | "pcmk_status_cmd"
-        ),
-        "instance_attributes" if version == 300 && parent == "op" => matches!(
-            name,
-            "interval-origin"
-                | "start-delay"
-                | "enabled"
-                | "on-fail"
-                | "record-pending"
-                | "role"
-                | "timeout"
-                | "requires"
-        ),
-        _ => false,
+        "meta_attributes" if version >= 400 && is_resource => only(&["restart-type"]),
+        "instance_attributes" if version == 300 && is_agent => only(&[
+            "pcmk_arg_map",
+            "pcmk_list_cmd",
+            "pcmk_monitor_cmd",
+            "pcmk_off_cmd",
+            "pcmk_on_cmd",
+            "pcmk_reboot_cmd",
+            "pcmk_status_cmd",
+        ]),
+        "instance_attributes" if version == 300 && parent == "op" => only(&[
+            "interval-origin",
+            "start-delay",
+            "enabled",
+            "on-fail",
+            "record-pending",
+            "role",
+            "timeout",
+            "requires",
+        ]),
+        _ => only(&[]),
     }
 }
 

@@ -8,6 +8,7 @@
 //! Source: `spec/cib.md` §3, §11.
 
 mod conditions;
+pub mod relaxng;
 mod table;
 mod types;
 
@@ -160,6 +161,8 @@ fn rule(name: &str) -> Option<&'static Rule> {
 pub struct Problem {
     /// Line of the element in the text it was read from.
     pub line: Option<u32>,
+    /// Column of the element in it.
+    pub column: Option<u32>,
     /// The element's name.
     pub element: String,
     /// Its id.
@@ -171,7 +174,11 @@ pub struct Problem {
 impl fmt::Display for Problem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if let Some(line) = self.line {
-            write!(f, "line {line}: ")?;
+            write!(f, "line {line}")?;
+            if let Some(column) = self.column {
+                write!(f, ", column {column}")?;
+            }
+            write!(f, ": ")?;
         }
         write!(f, "element {}", self.element)?;
         if let Some(id) = &self.id {
@@ -224,6 +231,7 @@ pub fn is_valid_as(cib: &Element, version: Version) -> bool {
 fn problem(element: &Element, what: String) -> Problem {
     Problem {
         line: element.line(),
+        column: element.column(),
         element: element.name().to_owned(),
         id: element.id().map(str::to_owned),
         what,

@@ -30,6 +30,42 @@ const fn many(name: &'static str, since: u16, until: u16) -> Child {
     Child { name, since, until, occurs: Occurs::Many }
 }
 
+/// What `validate-with` may say; not all of them can be validated with (§11.2).
+pub(super) const SCHEMA_NAMES: &[&str] = &[
+    "none",
+    "pacemaker-0.6",
+    "transitional-0.6",
+    "pacemaker-0.7",
+    "pacemaker-1.0",
+    "pacemaker-1.1",
+    "pacemaker-1.2",
+    "pacemaker-1.3",
+    "pacemaker-2.0",
+    "pacemaker-2.1",
+    "pacemaker-2.2",
+    "pacemaker-2.3",
+    "pacemaker-2.4",
+    "pacemaker-2.5",
+    "pacemaker-2.6",
+    "pacemaker-2.7",
+    "pacemaker-2.8",
+    "pacemaker-2.9",
+    "pacemaker-2.10",
+    "pacemaker-3.0",
+    "pacemaker-3.1",
+    "pacemaker-3.2",
+    "pacemaker-3.3",
+    "pacemaker-3.4",
+    "pacemaker-3.5",
+    "pacemaker-3.6",
+    "pacemaker-3.7",
+    "pacemaker-3.8",
+    "pacemaker-3.9",
+    "pacemaker-3.10",
+    "pacemaker-4.0",
+    "pacemaker-next",
+];
+
 /// All elements but `status`, whose content is free.
 pub(super) static RULES: &[Rule] = &[
     Rule {
@@ -49,7 +85,7 @@ pub(super) static RULES: &[Rule] = &[
             opt("update-client", 102, UP, Text),
             opt("update-origin", 102, UP, Text),
             opt("update-user", 102, UP, Text),
-            req("validate-with", 100, UP, Text),
+            opt("validate-with", 100, UP, OneOf(SCHEMA_NAMES)),
         ],
         children: &[one("configuration", 100, UP), maybe("status", 100, UP)],
     },

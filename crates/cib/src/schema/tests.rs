@@ -38,32 +38,35 @@ fn what_is_wrong_is_named() {
     for (resources_text, expected) in [
         (
             "<primitive id='ip' class='ocf' provider='p' type='t' colour='red'/>",
-            "line 3: element primitive (id `ip`): attribute `colour` is not allowed; allowed are \
+            "line 3, column 1: element primitive (id `ip`): attribute `colour` is not allowed; allowed are \
              class, description, id, provider, template, type",
         ),
         (
             "<primitive id='ip' class='ocf' type='t'/>",
-            "line 3: element primitive (id `ip`): class `ocf` needs a `provider`",
+            "line 3, column 1: element primitive (id `ip`): class `ocf` needs a `provider`",
         ),
         (
             "<primitive id='1ip' class='lsb' type='t'/>",
-            "line 3: element primitive (id `1ip`): attribute `id` is `1ip`, expected a name of \
+            "line 3, column 1: element primitive (id `1ip`): attribute `id` is `1ip`, expected a name of \
              letters, digits, `.`, `-` and `_` that starts with a letter or `_`",
         ),
-        ("<group id='g'/>", "line 3: element group (id `g`): needs at least one `primitive`"),
+        (
+            "<group id='g'/>",
+            "line 3, column 1: element group (id `g`): needs at least one `primitive`",
+        ),
         (
             "<primitive id='a' class='lsb' type='t'/><primitive id='a' class='lsb' type='t'/>",
-            "line 3: element primitive (id `a`): id `a` is used more than once (first by \
+            "line 3, column 41: element primitive (id `a`): id `a` is used more than once (first by \
              `primitive`)",
         ),
         (
             "<bogus/>",
-            "line 2: element resources: may not hold `bogus`; allowed are bundle, clone, group, \
+            "line 2, column 37: element resources: may not hold `bogus`; allowed are bundle, clone, group, \
              master, primitive, template",
         ),
         (
             "<primitive id='a' template='t'/>",
-            "line 3: element primitive (id `a`): attribute `template` names `t`, which no element \
+            "line 3, column 1: element primitive (id `a`): attribute `template` names `t`, which no element \
              is called",
         ),
     ] {

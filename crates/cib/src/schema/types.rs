@@ -4,6 +4,11 @@
 
 use super::Type;
 
+pub(super) const ROLES_OLD: &[&str] = &["Stopped", "Started", "Master", "Slave"];
+pub(super) const ROLES_NEW: &[&str] =
+    &["Stopped", "Started", "Promoted", "Unpromoted", "Master", "Slave"];
+pub(super) const ACTIONS: &[&str] = &["start", "promote", "demote", "stop"];
+
 /// Checks a value; the error says what is expected.
 pub(super) fn check(ty: Type, value: &str) -> Result<(), String> {
     let expect = |ok: bool, what: &str| if ok { Ok(()) } else { Err(what.to_owned()) };
@@ -29,26 +34,24 @@ pub(super) fn check(ty: Type, value: &str) -> Result<(), String> {
             "an integer from 1 to 9",
         ),
         Type::Score => expect(
-            is_integer(trimmed) || matches!(value, "INFINITY" | "+INFINITY" | "-INFINITY"),
+            is_integer(trimmed) || matches!(trimmed, "INFINITY" | "+INFINITY" | "-INFINITY"),
             "an integer, INFINITY or -INFINITY",
         ),
-        Type::RoleOld => one_of(&["Stopped", "Started", "Master", "Slave"], value),
-        Type::RoleNew => {
-            one_of(&["Stopped", "Started", "Promoted", "Unpromoted", "Master", "Slave"], value)
-        }
-        Type::Action => one_of(&["start", "promote", "demote", "stop"], value),
+        Type::RoleOld => one_of(ROLES_OLD, trimmed),
+        Type::RoleNew => one_of(ROLES_NEW, trimmed),
+        Type::Action => one_of(ACTIONS, trimmed),
         Type::DeviceList => {
             let is_device = |name: &str| {
                 !name.is_empty()
                     && name.bytes().all(|b| b.is_ascii_alphanumeric() || b"_.-".contains(&b))
             };
-            expect(trimmed.split(',').all(is_device), "device ids separated by commas")
+            expect(value.split(',').all(is_device), "device ids separated by commas")
         }
         Type::PortRange => expect(
             !value.is_empty() && value.bytes().all(|b| b.is_ascii_digit() || b == b'-'),
             "digits and `-`",
         ),
-        Type::OneOf(values) => one_of(values, value),
+        Type::OneOf(values) => one_of(values, trimmed),
     }
 }
 
