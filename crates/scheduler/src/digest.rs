@@ -37,6 +37,17 @@ pub struct Digests {
     pub restart: Option<String>,
 }
 
+/// The parameters behind each of an operation's digests ([`digest_of`] makes it).
+#[derive(Clone, Debug)]
+pub struct DigestReport {
+    /// All.
+    pub all: Attrs,
+    /// Those that may be shown.
+    pub nonprivate: Option<Attrs>,
+    /// Those that need a restart when changed.
+    pub nonreloadable: Option<Attrs>,
+}
+
 /// The parameters of an operation on a node.
 #[derive(Debug)]
 pub struct Parameters {
@@ -210,6 +221,17 @@ impl Sched {
         filtered: &Attrs,
         history: Option<&Element>,
     ) -> String {
+        digest_of(&self.public_params(rsc, raw, filtered, history))
+    }
+
+    /// The parameters without the private ones.
+    fn public_params(
+        &self,
+        rsc: RscIx,
+        raw: &Attrs,
+        filtered: &Attrs,
+        history: Option<&Element>,
+    ) -> Attrs {
         let old_versions = history.is_none_or(|h| {
             compare_versions(h.get("crm_feature_set").unwrap_or(""), "3.16.0").is_lt()
         });
@@ -231,7 +253,34 @@ impl Sched {
             params.remove("CRM_meta_timeout");
             filter(&mut params, 1);
         }
-        digest_of(&params)
+        params
+    }
+
+    /// The digests that the start (or `interval_ms` says of which repetition) of a resource on a
+    /// node has, with the parameters that are in each. `overrides` replace parameters. What is
+    /// private and what needs a restart is learnt from `history`, a past operation.
+    pub fn digest_report(
+        &mut self,
+        rsc: RscIx,
+        node: NodeIx,
+        (task, interval_ms): (&str, u32),
+        overrides: &Attrs,
+        history: Option<&Element>,
+    ) -> DigestReport {
+        let (mut raw, _) = self.digest_params(rsc, node, task, interval_ms);
+        for (name, value) in overrides {
+            raw.insert(name.clone(), value.clone());
+        }
+        let mut all = raw.clone();
+        filter(&mut all, interval_ms);
+        let private = self.public_params(rsc, &raw, &all, history);
+        let restart = history.and_then(|h| h.get("op-force-restart")).map(|names| {
+            let names: Vec<&str> = names.split_whitespace().collect();
+            let mut kept = all.clone();
+            kept.retain(|name, _| names.contains(&name.as_str()));
+            kept
+        });
+        DigestReport { all, nonprivate: Some(private), nonreloadable: restart }
     }
 
     /// Compares a history entry with the configuration. Promotions and probes were given the

@@ -4,6 +4,7 @@ mod agent;
 mod ban;
 mod clean;
 mod constraints;
+mod digests;
 mod list;
 mod params;
 mod wait;
@@ -526,9 +527,6 @@ fn work(parsed: &Parsed, out: &mut Out) -> Result<CrmExit, Fail> {
             };
             return Ok(list_options::show(list, parsed.has("all"), out));
         }
-        "digests" => {
-            return Err(Fail::new(CrmExit::UnimplementFeature, "--digests is not supported yet"));
-        }
         "wait" => return wait::settle(parsed, out),
         _ => {}
     }
@@ -572,6 +570,7 @@ fn work(parsed: &Parsed, out: &mut Out) -> Result<CrmExit, Fail> {
         "refresh" => clean::run(&mut job, false),
         "fail" => clean::fail(&mut job),
         "restart" => wait::restart(&mut job),
+        "digests" => digests::show(&mut job),
         _ => agent::by_resource(&mut job, name, argument),
     }
 }

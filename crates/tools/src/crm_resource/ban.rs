@@ -228,8 +228,9 @@ pub(super) fn relocate(job: &mut Job<'_>) -> Result<CrmExit, Fail> {
         return Err(performing(CrmExit::Exists));
     }
     let to = job.view.sched.nodes[node].name.to_string();
-    // Earlier wishes for the resource are forgotten.
-    remove_bans(job, Some(&name), None, true, false)?;
+    // Earlier wishes for the resource are forgotten, and that it shall not be there.
+    let what = Which { name: Some(&name), bans_of: Some(&to), ..Which::default() };
+    remove_bans(job, &what, true)?;
     prefer(job, &name, &to)?;
     if force
         && let [from] = here.as_slice()
@@ -241,14 +242,21 @@ pub(super) fn relocate(job: &mut Job<'_>) -> Result<CrmExit, Fail> {
     Ok(CrmExit::Ok)
 }
 
-/// Removes the tool's constraints: of a resource, about a node; `silently` without telling.
-fn remove_bans(
-    job: &mut Job<'_>,
-    name: Option<&str>,
-    node: Option<&str>,
-    silently: bool,
-    expired_only: bool,
-) -> Result<(), Fail> {
+/// Which of the tool's constraints.
+#[derive(Clone, Copy, Default)]
+struct Which<'a> {
+    /// Those of this resource.
+    name: Option<&'a str>,
+    /// Those about this node.
+    node: Option<&'a str>,
+    /// Bans from this node only; preferences for all.
+    bans_of: Option<&'a str>,
+    /// Those whose time is over.
+    expired: bool,
+}
+
+/// Removes the tool's constraints; `silently` without telling.
+fn remove_bans(job: &mut Job<'_>, which: &Which<'_>, silently: bool) -> Result<(), Fail> {
     let now = crate::clock::now();
     let list: Vec<Element> = job
         .view
@@ -266,12 +274,12 @@ fn remove_bans(
         {
             continue;
         }
-        if let Some(name) = name
+        if let Some(name) = which.name
             && constraint.get("rsc") != Some(name)
         {
             continue;
         }
-        if let Some(node) = node {
+        if let Some(node) = which.node.or(which.bans_of) {
             let about = constraint.get("node").map(str::to_owned).or_else(|| {
                 constraint
                     .descendants()
@@ -279,12 +287,13 @@ fn remove_bans(
                     .and_then(|e| e.get("value"))
                     .map(str::to_owned)
             });
-            let any_move = force && id.starts_with("cli-prefer-");
+            let any_move =
+                (force || which.bans_of.is_some()) && id.starts_with("cli-prefer-");
             if about.as_deref() != Some(node) && !any_move {
                 continue;
             }
         }
-        if expired_only {
+        if which.expired {
             let end = constraint
                 .descendants()
                 .find(|e| e.name() == "date_expression")
@@ -310,6 +319,8 @@ pub(super) fn clear(job: &mut Job<'_>) -> Result<CrmExit, Fail> {
         None => None,
     };
     let node = job.node()?.map(|node| job.view.sched.nodes[node].name.to_string());
-    remove_bans(job, name.as_deref(), node.as_deref(), false, job.parsed.has("expired"))?;
+    let (name, node) = (name.as_deref(), node.as_deref());
+    let expired = job.parsed.has("expired");
+    remove_bans(job, &Which { name, node, expired, ..Which::default() }, false)?;
     Ok(CrmExit::Ok)
 }

@@ -49,7 +49,7 @@ struct Pair {
 
 impl Job<'_> {
     /// The id a resource is configured under.
-    fn config_id(&self, rsc: RscIx) -> String {
+    pub(super) fn config_id(&self, rsc: RscIx) -> String {
         self.view.sched.rscs[rsc].xml.id().unwrap_or("").to_owned()
     }
 
@@ -213,10 +213,7 @@ pub(super) fn set(job: &mut Job<'_>, name: &str) -> Result<CrmExit, Fail> {
     let rsc = job.resource()?;
     let kind = Kind::of(job);
     if kind == Kind::Element {
-        let r = &job.view.sched.rscs[rsc];
-        let data =
-            Element::new(element_name(r.variant)).with("id", job.config_id(rsc)).with(name, value);
-        job.change("cib_modify", &data)?;
+        job.replace_element(rsc, &mut |element| element.set(name, value))?;
         job.out.line(&format!("Set attribute: name={name} value={value}"));
         return Ok(CrmExit::Ok);
     }
