@@ -287,8 +287,7 @@ fn remove_bans(job: &mut Job<'_>, which: &Which<'_>, silently: bool) -> Result<(
                     .and_then(|e| e.get("value"))
                     .map(str::to_owned)
             });
-            let any_move =
-                (force || which.bans_of.is_some()) && id.starts_with("cli-prefer-");
+            let any_move = (force || which.bans_of.is_some()) && id.starts_with("cli-prefer-");
             if about.as_deref() != Some(node) && !any_move {
                 continue;
             }

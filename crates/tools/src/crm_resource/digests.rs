@@ -26,9 +26,10 @@ pub(super) fn show(job: &mut Job<'_>) -> Result<CrmExit, Fail> {
         };
         if name == "CRM_meta_interval" {
             // This one is in milliseconds without saying so.
-            interval_ms = value.trim().parse().unwrap_or_else(|_| {
-                base::interval::parse_ms(value).unwrap_or(0)
-            });
+            interval_ms = value
+                .trim()
+                .parse()
+                .unwrap_or_else(|_| base::interval::parse_ms(value).unwrap_or(0));
         }
         overrides.insert(name.into(), value.into());
     }
@@ -36,13 +37,8 @@ pub(super) fn show(job: &mut Job<'_>) -> Result<CrmExit, Fail> {
         (job.view.sched.rscs[rsc].id.to_string(), job.view.sched.nodes[node].name.to_string());
     let history = last_operation(&job.view.cib, &job.config_id(rsc), &host);
     let task = history.as_ref().and_then(|op| op.get("operation")).unwrap_or("start").to_owned();
-    let report = job.view.sched.digest_report(
-        rsc,
-        node,
-        (&task, interval_ms),
-        &overrides,
-        history.as_ref(),
-    );
+    let report =
+        job.view.sched.digest_report(rsc, node, (&task, interval_ms), &overrides, history.as_ref());
     let kinds = [
         ("all", "all parameters", Some(&report.all)),
         ("nonprivate", "non-private parameters", report.nonprivate.as_ref()),
@@ -62,7 +58,8 @@ pub(super) fn show(job: &mut Job<'_>) -> Result<CrmExit, Fail> {
         for (name, value) in params.iter().rev() {
             shown.set(name, value.as_str());
         }
-        element.push(Element::new("digest").with("type", kind).with("hash", hash).with_child(shown));
+        element
+            .push(Element::new("digest").with("type", kind).with("hash", hash).with_child(shown));
     }
     job.out.xml(|| element);
     Ok(CrmExit::Ok)
@@ -71,7 +68,8 @@ pub(super) fn show(job: &mut Job<'_>) -> Result<CrmExit, Fail> {
 /// The last operation on a node that was not a repetition.
 fn last_operation(cib: &Element, rsc: &str, host: &str) -> Option<Element> {
     let state = cib.child("status")?.children().find(|state| state.get("uname") == Some(host))?;
-    let history = state.descendants().find(|e| e.name() == "lrm_resource" && e.id() == Some(rsc))?;
+    let history =
+        state.descendants().find(|e| e.name() == "lrm_resource" && e.id() == Some(rsc))?;
     let call = |op: &Element| op.get("call-id").and_then(|id| id.parse::<i64>().ok()).unwrap_or(-1);
     history
         .children_named("lrm_rsc_op")
