@@ -102,6 +102,29 @@ fn partition(walk: &mut Walk) -> io::Result<()> {
     Ok(())
 }
 
+/// The engine, which nobody respawns in a lab: the manager's daemons that stand on it end, and
+/// pacemakerd starts them again as soon as there is an engine.
+fn engine(walk: &mut Walk, host: usize) -> io::Result<()> {
+    let other = if host == 1 { 2 } else { 1 };
+    walk.step("kill -9 corosync", host, "kill -9 $(pgrep -o -x corosync)").check();
+    walk.step("  the others see it go", other, "crm_mon -1")
+        .has(&[&format!("OFFLINE: [ {} ]", name(host))])
+        .within(20)
+        .check();
+    walk.step("  pacemakerd waits for it", host, "cat /var/log/pacemaker/pacemaker.log")
+        .has(&["Not respawning pacemaker-based subdaemon until cluster returns"])
+        .within(10)
+        .check();
+    walk.lab.start_engine(host)?;
+    walk.step("  it is back, and with it the daemons", host, "crm_mon -1")
+        .has(&["Online: [ pacemaker01 pacemaker02 pacemaker03 ]", "d*Started pacemaker0"])
+        .lacks(&["pending"])
+        .within(60)
+        .check();
+    walk.step("  the cluster settles", host, "crm_resource --wait").within(30).check();
+    Ok(())
+}
+
 /// Every daemon, killed in turn on the node that runs `d`: it is respawned, and `d` does not notice.
 fn daemons(walk: &mut Walk) -> io::Result<()> {
     let host = walk.place_of(1, "d").unwrap_or(1);
@@ -150,5 +173,5 @@ fn daemons(walk: &mut Walk) -> io::Result<()> {
     let now = walk.lab.sh(host, &stamp)?.text;
     let same = if now == before { Ok(()) } else { Err(format!("d was restarted: {before}{now}")) };
     walk.verdict("  no resource was interrupted", same);
-    Ok(())
+    engine(walk, host)
 }

@@ -110,6 +110,7 @@ fn noise(walk: &mut Walk) -> io::Result<()> {
         said.map(|said| said.text).unwrap_or_default()
     };
     let before = pids(walk);
+    let memory_before = memory(walk);
     let seconds = span.as_secs();
     let until = Instant::now() + span;
     let udp = std::thread::spawn(move || udp_noise(until));
@@ -126,6 +127,8 @@ fn noise(walk: &mut Walk) -> io::Result<()> {
         Err(format!("before: {before}\nafter: {after}"))
     };
     walk.verdict("no daemon died of it", alive);
+    let grown = growth(&memory_before, &memory(walk));
+    walk.verdict("no daemon grew by it", grown);
     let formed = wait_until(Duration::from_secs(30), || {
         walk.lab
             .sh(1, "crm_mon -1")
@@ -133,6 +136,35 @@ fn noise(walk: &mut Walk) -> io::Result<()> {
     });
     walk.verdict("the cluster is whole", formed.map(|_| ()).ok_or_else(|| "it is not".into()));
     Ok(())
+}
+
+/// What each daemon of the first host has in memory of its own, in KiB.
+fn memory(walk: &Walk) -> Vec<(String, u64)> {
+    let line = "for d in /proc/[0-9]*; do k=$(awk '/^Private_Dirty:/ {print $2}' $d/smaps_rollup \
+                2>/dev/null); tr '\\0' ' ' <$d/cmdline | sed \"s/^/$k /\"; echo; done | \
+                grep -E '^[0-9]+ (corosync|pacemakerd|/usr/lib/pacemaker/)'";
+    let text = walk.lab.sh(1, line).map(|said| said.text).unwrap_or_default();
+    text.lines()
+        .filter_map(|line| {
+            let (kilobytes, command) = line.split_once(' ')?;
+            Some((command.trim().to_owned(), kilobytes.parse().ok()?))
+        })
+        .collect()
+}
+
+/// Daemons may keep what a burst of clients needed, not more.
+const GROWTH_MAX: u64 = 8 * 1024;
+
+fn growth(before: &[(String, u64)], after: &[(String, u64)]) -> Result<(), String> {
+    let mut story = String::new();
+    let mut is_bounded = before.len() >= 8;
+    for (daemon, kilobytes) in after {
+        let was = before.iter().find(|(known, _)| known == daemon).map_or(0, |(_, was)| *was);
+        story.push_str(&format!("{daemon}: {was} KiB before, {kilobytes} KiB after\n"));
+        is_bounded &= kilobytes.saturating_sub(was) <= GROWTH_MAX;
+    }
+    println!("     ({})", story.trim().replace('\n', "; ").replace("/usr/lib/pacemaker/", ""));
+    if is_bounded { Ok(()) } else { Err(story) }
 }
 
 /// A generator that needs no seed from outside: the noise is the same every time.
