@@ -40,6 +40,8 @@ pub struct Operation {
 #[allow(missing_docs, reason = "named as recorded")]
 pub struct Failure {
     pub op_key: String,
+    /// The record has no key; what stands in for it is its id.
+    pub no_key: bool,
     pub rsc: String,
     pub task: String,
     pub interval_ms: i64,
@@ -218,6 +220,7 @@ impl View {
             let key = op.get("operation_key").or(op.id()).unwrap_or("").to_owned();
             failures.push(Failure {
                 op_key: key,
+                no_key: !op.has("operation_key"),
                 rsc: failed.rsc.to_string(),
                 task,
                 interval_ms,
@@ -237,7 +240,7 @@ impl View {
     /// The attributes of a node that people care for, with the value a ping resource expects.
     pub fn attributes(&self, node: NodeIx) -> Vec<(String, String, Option<i64>)> {
         let hidden = |name: &str| {
-            ["shutdown", "terminate", "standby", "probe_complete"].contains(&name)
+            ["shutdown", "terminate", "standby"].contains(&name)
                 || ["fail-count", "last-failure", "#", "master-", "promotion-"]
                     .iter()
                     .any(|p| name.starts_with(p))

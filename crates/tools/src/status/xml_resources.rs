@@ -15,6 +15,11 @@ impl View {
     pub fn resources_xml(&self, show: &Show) -> Option<Element> {
         let mut list = Element::new("resources");
         for rsc in self.sched.top.iter().copied() {
+            // What is configured no more and runs nowhere is history; below something that is
+            // still there it is listed.
+            if self.sched.rscs[rsc].removed && !self.sched.is_active(rsc, false) {
+                continue;
+            }
             if let Some(element) = self.resource_xml(rsc, show) {
                 list.push(element);
             }
@@ -43,7 +48,7 @@ impl View {
     /// One resource with what is below it.
     pub fn resource_xml(&self, rsc: RscIx, show: &Show) -> Option<Element> {
         let r = &self.sched.rscs[rsc];
-        if r.removed && !self.sched.is_active(rsc, false) || !self.wants_resource(show, rsc) {
+        if !self.wants_resource(show, rsc) {
             return None;
         }
         match r.variant {

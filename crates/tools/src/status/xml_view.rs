@@ -217,7 +217,8 @@ impl View {
                 Element::new("node").with("name", self.sched.nodes[node].name.as_str());
             for history in resources {
                 let failed = history.fail_count > 0 || history.last_failure > 0;
-                if history.operations.is_empty() && !failed {
+                let operations = show.sections.has(Sections::OPERATIONS);
+                if !failed && (!operations || history.operations.is_empty()) {
                     continue;
                 }
                 let mut resource = Element::new("resource_history")
@@ -231,7 +232,7 @@ impl View {
                 if history.last_failure > 0 {
                     resource.set("last-failure", ctime(history.last_failure));
                 }
-                for op in history.operations {
+                for op in history.operations.into_iter().filter(|_| operations) {
                     let mut operation = Element::new("operation_history")
                         .with("call", op.call.to_string())
                         .with("task", op.task)
@@ -263,7 +264,7 @@ impl View {
         let mut all = Element::new("failures");
         for failure in self.failures(show) {
             let mut element = Element::new("failure")
-                .with("op_key", failure.op_key)
+                .with(if failure.no_key { "id" } else { "op_key" }, failure.op_key)
                 .with("node", failure.node)
                 .with("exitstatus", exit_text(failure.rc))
                 .with("exitreason", failure.reason)
@@ -271,15 +272,15 @@ impl View {
                 .with("call", failure.call)
                 .with("status", status_text(failure.status));
             if let Some(at) = failure.last_rc_change {
-                element.set("last-rc-change", iso_local(at));
-            }
-            all.push(
-                element
+                // Without its time nothing is known of its course.
+                element = element
+                    .with("last-rc-change", iso_local(at))
                     .with("queued", failure.queue_ms.to_string())
                     .with("exec", failure.exec_ms.to_string())
                     .with("interval", failure.interval_ms.to_string())
-                    .with("task", failure.task),
-            );
+                    .with("task", failure.task);
+            }
+            all.push(element);
         }
         (!all.is_leaf()).then_some(all)
     }
