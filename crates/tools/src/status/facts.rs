@@ -241,9 +241,7 @@ impl View {
     pub fn attributes(&self, node: NodeIx) -> Vec<(String, String, Option<i64>)> {
         let hidden = |name: &str| {
             ["shutdown", "terminate", "standby"].contains(&name)
-                || ["fail-count", "last-failure", "#"]
-                    .iter()
-                    .any(|p| name.starts_with(p))
+                || ["fail-count", "last-failure", "#"].iter().any(|p| name.starts_with(p))
         };
         let n = &self.sched.nodes[node];
         let mut list: Vec<(String, String, Option<i64>)> = n
