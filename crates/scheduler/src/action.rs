@@ -164,6 +164,28 @@ impl Action {
     }
 }
 
+/// The actions of a resource that share a key.
+#[derive(Clone, Debug)]
+pub struct SameKey {
+    /// The key, as the first of them has it.
+    pub key: EcoString,
+    /// Oldest first.
+    pub actions: Vec<ActIx>,
+    /// What the next one starts with, if that is the same on all nodes.
+    pub pattern: Option<Pattern>,
+}
+
+/// What actions of one key have in common.
+#[derive(Clone, Debug)]
+pub struct Pattern {
+    /// Their task.
+    pub task: EcoString,
+    /// The operation they were configured by.
+    pub op: Option<std::sync::Arc<xml::Element>>,
+    /// Meta attributes.
+    pub meta: Attrs,
+}
+
 /// One end of an ordering.
 #[derive(Clone, Debug, Default)]
 pub struct End {

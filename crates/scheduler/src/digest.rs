@@ -131,7 +131,7 @@ impl Sched {
             params.insert("addr".into(), self.nodes[host].name.clone());
         }
         for (name, value) in self.params(rsc, Some(node)).iter() {
-            params.entry(name.clone()).or_insert_with(|| value.clone());
+            params.insert_new(name.clone(), value.clone());
         }
         let op = self.find_op(rsc, task, interval_ms, true);
         let mut extra = Attrs::new();
@@ -146,12 +146,12 @@ impl Sched {
         }
         let has_extra = !extra.is_empty();
         for (name, value) in extra {
-            params.entry(name).or_insert(value);
+            params.insert_new(name, value);
         }
         let meta = self.action_meta(rsc, Some(node), task, interval_ms, op.as_deref());
         for (name, value) in meta {
             let name = format!("CRM_meta_{}", name.as_str().replace('-', "_"));
-            params.entry(name.into()).or_insert(value);
+            params.insert_new(name.into(), value);
         }
         (params, has_extra)
     }

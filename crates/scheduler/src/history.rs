@@ -370,7 +370,7 @@ impl Sched {
         } else if self.rscs[rsc].history_id.as_deref().is_some_and(|id| id.contains(':')) {
             self.set_history_id(rsc, None);
         } else {
-            let key = crate::text::op_key(&self.rscs[rsc].id, "stop", 0);
+            let key = self.rscs[rsc].task_key("stop");
             for action in self.find_actions(rsc, &key, Some(node)) {
                 self.actions[action].flags |= flag::OPTIONAL;
             }

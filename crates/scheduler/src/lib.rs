@@ -33,6 +33,7 @@ pub mod trace;
 pub mod upgrade;
 
 mod actions;
+mod attrs;
 mod bundle;
 mod failcount;
 mod graph;

@@ -12,13 +12,12 @@ use std::sync::Arc;
 use ecow::EcoString;
 use xml::Element;
 
-use crate::action::{Action, Ordering};
+use crate::action::{Action, Ordering, SameKey};
 use crate::constraints::{Colocation, Location, Ticket, TicketConstraint};
 use crate::ids::{ActIx, Allowed, Arena, ColIx, LocIx, NodeIx, NodeTable, RscIx};
 use crate::options::Options;
 
-/// Names and values as the configuration has them.
-pub type Attrs = BTreeMap<EcoString, EcoString>;
+pub use crate::attrs::Attrs;
 
 /// What a resource is doing. The order counts.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default)]
@@ -281,6 +280,10 @@ pub struct Resource {
     pub launched: Vec<RscIx>,
     /// Oldest first.
     pub actions: Vec<ActIx>,
+    /// The same by key.
+    pub by_key: Vec<SameKey>,
+    /// Keys of tasks with interval 0 that were asked for.
+    pub task_keys: Vec<(EcoString, EcoString)>,
     /// Oldest first.
     pub locations: Vec<LocIx>,
     /// Colocations in which this is the dependent, sorted.
@@ -371,7 +374,7 @@ pub struct Sched {
     pub actions: Arena<ActIx, Action>,
     pub singletons: HashMap<EcoString, ActIx>,
     /// Pairs of related actions with the flags seen so far.
-    pub related: HashMap<(ActIx, ActIx), u32>,
+    pub related: hashbrown::HashMap<(ActIx, ActIx), u32>,
     pub locations: Arena<LocIx, Location>,
     pub colocations: Arena<ColIx, Colocation>,
     pub orderings: Vec<Ordering>,
@@ -409,6 +412,34 @@ pub struct Sched {
     pub op_defaults: Option<Arc<Element>>,
     /// Notes of why, if wanted.
     pub trace: Option<Box<crate::trace::Trace>>,
+}
+
+impl Resource {
+    /// Its actions with that key, whatever the case of letters.
+    pub(crate) fn with_key(&self, key: &str) -> Option<&SameKey> {
+        self.by_key.iter().find(|same| same.key.eq_ignore_ascii_case(key))
+    }
+
+    /// [`with_key`](Self::with_key), made if there is none yet.
+    pub(crate) fn with_key_mut(&mut self, key: &str) -> &mut SameKey {
+        let known = self.by_key.iter().position(|same| same.key.eq_ignore_ascii_case(key));
+        let at = known.unwrap_or_else(|| {
+            let new = SameKey { key: key.into(), actions: Vec::new(), pattern: None };
+            self.by_key.push(new);
+            self.by_key.len() - 1
+        });
+        &mut self.by_key[at]
+    }
+
+    /// The key of a task with interval 0.
+    pub(crate) fn task_key(&mut self, task: &str) -> EcoString {
+        if let Some((_, key)) = self.task_keys.iter().find(|(known, _)| known == task) {
+            return key.clone();
+        }
+        let key = EcoString::from(crate::text::op_key(&self.id, task, 0));
+        self.task_keys.push((task.into(), key.clone()));
+        key
+    }
 }
 
 impl Sched {

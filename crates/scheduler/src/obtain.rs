@@ -7,14 +7,14 @@ use std::sync::Arc;
 use ecow::{EcoString, eco_format};
 use xml::Element;
 
-use crate::action::{Action, Needs, OnFail, Relation, flag};
+use crate::action::{Action, Needs, OnFail, Pattern, Relation, flag};
 use crate::ids::{ActIx, NodeIx, RscIx};
 use crate::model::{Attrs, NodeKind, Role, Sched};
 use crate::options::NoQuorum;
 use crate::rules::{RuleInput, unpack_blocks};
 use crate::score::INFINITY;
 use crate::scores::ScoreLine;
-use crate::text::{op_key, parse_bool, parse_interval, parse_op_key, scan_int};
+use crate::text::{parse_bool, parse_interval, parse_op_key, scan_int};
 
 impl Sched {
     /// The action with that key, created if there is none. Flags are evaluated anew either way.
@@ -45,10 +45,9 @@ impl Sched {
         let Some(rsc) = rsc else {
             return self.singletons.get(key).copied();
         };
-        let found = self.rscs[rsc].actions.iter().copied().find(|a| {
+        let found = self.rscs[rsc].with_key(key)?.actions.iter().copied().find(|a| {
             let action = &self.actions[*a];
-            action.key.eq_ignore_ascii_case(key)
-                && (node.is_none() || action.node.is_none() || action.node == node)
+            node.is_none() || action.node.is_none() || action.node == node
         })?;
         if self.actions[found].node.is_none() {
             self.actions[found].node = node;
@@ -68,7 +67,7 @@ impl Sched {
             rsc,
             node,
             task: task.into(),
-            key: key.into(),
+            key: if rsc.is_none() { key.into() } else { EcoString::new() },
             cancel_task: None,
             reason: None,
             flags: flag::RUNNABLE,
@@ -92,9 +91,23 @@ impl Sched {
         }
         if let Some(rsc) = rsc {
             let interval = parse_op_key(key).map_or(0, |(_, _, interval)| interval);
-            let op = self.op_for(rsc, key, task, interval);
-            action.meta = self.action_meta(rsc, node, task, interval, op.as_deref());
-            action.op_xml = op;
+            let same = self.rscs[rsc].with_key_mut(key);
+            action.key = if same.key == key { same.key.clone() } else { key.into() };
+            match same.pattern.as_ref().filter(|pattern| pattern.task == task) {
+                Some(pattern) => {
+                    action.meta = pattern.meta.clone();
+                    action.op_xml = pattern.op.clone();
+                }
+                None => {
+                    let op = self.op_for(rsc, key, task, interval);
+                    action.meta = self.action_meta(rsc, node, task, interval, op.as_deref());
+                    if self.meta_is_same_everywhere(rsc, op.as_deref()) {
+                        let (task, op, meta) = (task.into(), op.clone(), action.meta.clone());
+                        self.rscs[rsc].with_key_mut(key).pattern = Some(Pattern { task, op, meta });
+                    }
+                    action.op_xml = op;
+                }
+            }
             action.needs = self.needs(rsc, task);
             let wanted = action.meta.get("on-fail").cloned();
             action.on_fail = self.failure_response(rsc, task, interval, wanted.as_deref());
@@ -102,7 +115,10 @@ impl Sched {
         }
         let ix = self.actions.push(action);
         match rsc {
-            Some(rsc) => self.rscs[rsc].actions.push(ix),
+            Some(rsc) => {
+                self.rscs[rsc].actions.push(ix);
+                self.rscs[rsc].with_key_mut(key).actions.push(ix);
+            }
             None => {
                 self.singletons.insert(key.into(), ix);
             }
@@ -241,7 +257,7 @@ impl Sched {
         optional: bool,
         runnable: bool,
     ) -> ActIx {
-        let key = op_key(&self.rscs[rsc].id, task, 0);
+        let key = self.rscs[rsc].task_key(task);
         let ix = self.action(Some(rsc), &key, task, None, optional);
         self.actions[ix].flags |= flag::PSEUDO;
         if runnable {
@@ -263,7 +279,7 @@ impl Sched {
         node: Option<NodeIx>,
         optional: bool,
     ) -> ActIx {
-        let key = op_key(&self.rscs[rsc].id, task, 0);
+        let key = self.rscs[rsc].task_key(task);
         self.action(Some(rsc), &key, task, node, optional)
     }
 
@@ -281,16 +297,12 @@ impl Sched {
 
     /// Actions of a resource with that key, oldest first; those without node fit every node.
     pub(crate) fn find_actions(&self, rsc: RscIx, key: &str, node: Option<NodeIx>) -> Vec<ActIx> {
-        self.rscs[rsc]
-            .actions
-            .iter()
-            .copied()
-            .filter(|a| {
-                let action = &self.actions[*a];
-                action.key.eq_ignore_ascii_case(key)
-                    && (node.is_none() || action.node.is_none() || action.node == node)
-            })
-            .collect()
+        let Some(same) = self.rscs[rsc].with_key(key) else { return Vec::new() };
+        let fits = |ix: &ActIx| {
+            let own = self.actions[*ix].node;
+            node.is_none() || own.is_none() || own == node
+        };
+        same.actions.iter().copied().filter(fits).collect()
     }
 
     /// [`find_actions`](Self::find_actions); what is found without node gets that one.
@@ -317,11 +329,14 @@ impl Sched {
         task: Option<&str>,
         node: Option<NodeIx>,
     ) -> Option<ActIx> {
-        self.rscs[rsc].actions.iter().rev().copied().find(|a| {
+        let candidates = match key {
+            Some(key) => &self.rscs[rsc].with_key(key)?.actions,
+            None => &self.rscs[rsc].actions,
+        };
+        candidates.iter().rev().copied().find(|a| {
             let action = &self.actions[*a];
-            key.is_none_or(|key| action.key.eq_ignore_ascii_case(key))
+            (node.is_none() || action.node == node)
                 && task.is_none_or(|task| action.task.eq_ignore_ascii_case(task))
-                && (node.is_none() || action.node == node)
         })
     }
 
@@ -406,6 +421,17 @@ impl Sched {
         self.validate_on_fail(rsc, task, interval, op, &mut meta);
         self.normalize_start_delay(interval, &mut meta);
         meta
+    }
+
+    /// Meta attributes depend on the node only through rules, and through the parameters of fence
+    /// devices.
+    fn meta_is_same_everywhere(&self, rsc: RscIx, op: Option<&Element>) -> bool {
+        let plain = |xml: &Element| {
+            xml.descendants().all(|e| e.name() != "rule" && !e.has("id-ref"))
+        };
+        !self.rscs[rsc].fence_device
+            && op.is_none_or(plain)
+            && self.op_defaults.as_deref().is_none_or(plain)
     }
 
     fn quickest_monitor_timeout(&self, rsc: RscIx) -> Option<EcoString> {

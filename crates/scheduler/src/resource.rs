@@ -150,7 +150,7 @@ impl Sched {
         unpack_blocks(&rsc.xml, "meta_attributes", None, &input, false, &mut meta);
         let mut merge = |from: Attrs| {
             for (name, value) in from {
-                meta.entry(name).or_insert(value);
+                meta.insert_new(name, value);
             }
         };
         let mut at = rsc.parent;
@@ -374,7 +374,7 @@ impl Sched {
         if data.child_xml.is_none() {
             return false;
         }
-        r.meta.entry("resource-stickiness".into()).or_insert("1".into());
+        r.meta.insert_new("resource-stickiness".into(), "1".into());
         let unique = if r.unique { "true" } else { "false" };
         r.meta.insert("globally-unique".into(), unique.into());
         let instances = data.clone_max.clamp(1, INSTANCES_MAX);
@@ -561,6 +561,8 @@ fn new_resource(
         launcher: None,
         launched: Vec::new(),
         actions: Vec::new(),
+        by_key: Vec::new(),
+        task_keys: Vec::new(),
         locations: Vec::new(),
         this_with: Vec::new(),
         with_this: Vec::new(),

@@ -1,8 +1,6 @@
 //! Notifications of clone instances before and after what happens to their siblings.
 //! Source: `spec/scheduler-actions.md` §12.
 
-use std::collections::BTreeMap;
-
 use ecow::{EcoString, eco_format};
 
 use crate::action::{flag, rel};
@@ -381,10 +379,10 @@ impl Sched {
         let optional = self.actions[pseudo].is(flag::OPTIONAL);
         let task = self.actions[pseudo].task.clone();
         let ix = self.action(Some(leaf), &key, &task, Some(node), optional);
-        let inherited: BTreeMap<EcoString, EcoString> = self.actions[pseudo].meta.clone();
+        let inherited = self.actions[pseudo].meta.clone();
         let meta = &mut self.actions[ix].meta;
         for (name, value) in inherited {
-            meta.entry(name).or_insert(value);
+            meta.insert_new(name, value);
         }
         for (name, value) in keys {
             meta.insert(name.clone(), value.clone());

@@ -182,8 +182,8 @@ impl Sched {
         if self.actions[probe].not(flag::RUNNABLE) && self.rscs[top].active.is_empty() {
             flags |= rel::UFB;
         }
-        let start = op_key(&self.rscs[top].id, "start", 0);
-        let reload = op_key(&self.rscs[rsc].id, "reload-agent", 0);
+        let start = self.rscs[top].task_key("start");
+        let reload = self.rscs[rsc].task_key("reload-agent");
         let first = End { action: Some(probe), ..End::default() };
         self.order(first.clone(), End::key(top, start), flags);
         self.order(first, End::key(rsc, reload), rel::ORDERED);

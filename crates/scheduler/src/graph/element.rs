@@ -166,7 +166,7 @@ impl Sched {
             if name.starts_with(|c: char| c.is_ascii_digit()) {
                 digits.push((name.clone(), value.clone()));
             } else {
-                attrs.entry(name.clone()).or_insert_with(|| value.clone());
+                attrs.insert_new(name.clone(), value.clone());
             }
         };
         for (name, value) in &action.extra {

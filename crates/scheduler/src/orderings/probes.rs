@@ -1,6 +1,6 @@
 //! Probes come before what depends on their results. Source: `spec/scheduler-actions.md` §11.3.
 
-use std::collections::HashSet;
+use hashbrown::HashSet;
 
 use crate::action::{Ordering, flag, rel};
 use crate::ids::{ActIx, RscIx};
@@ -20,11 +20,12 @@ impl Sched {
 
     fn order_then_probes(&mut self, rsc: RscIx) {
         let key = op_key(&self.rscs[rsc].id, "monitor", 0);
+        let mut visited = HashSet::new();
         for probe in self.find_actions(rsc, &key, None) {
             let after = self.actions[probe].after.clone();
             for relation in after.iter().rev() {
                 self.order_instance_starts(probe, relation.action, relation.flags);
-                let mut visited = HashSet::new();
+                visited.clear();
                 self.order_restarts(probe, relation.action, &mut visited);
             }
         }
@@ -109,10 +110,11 @@ impl Sched {
         if ordering.flags == rel::NONE || ordering.then.rsc == Some(first) {
             return;
         }
-        let stop = op_key(&self.rscs[first].id, "stop", 0);
+        // Comparing is cheaper than making keys for each of many orderings.
+        let is_stop_of = |key: &str, rsc: RscIx| key.strip_prefix(&*self.rscs[rsc].id) == Some("_stop_0");
         let is_stop = match (ordering.first.action, &ordering.first.key) {
             (Some(action), _) => self.actions[action].task == "stop",
-            (None, Some(key)) => *key == stop,
+            (None, Some(key)) => is_stop_of(key, first),
             (None, None) => false,
         };
         if !is_stop {
@@ -120,7 +122,7 @@ impl Sched {
         }
         let then_stops = match (ordering.then.action, ordering.then.rsc, &ordering.then.key) {
             (Some(action), ..) => self.actions[action].task == "stop",
-            (None, Some(rsc), Some(key)) => *key == op_key(&self.rscs[rsc].id, "stop", 0),
+            (None, Some(rsc), Some(key)) => is_stop_of(key, rsc),
             _ => false,
         };
         let launcher = self.rscs[first].launcher;
