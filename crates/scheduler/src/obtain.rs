@@ -426,9 +426,8 @@ impl Sched {
     /// Meta attributes depend on the node only through rules, and through the parameters of fence
     /// devices.
     fn meta_is_same_everywhere(&self, rsc: RscIx, op: Option<&Element>) -> bool {
-        let plain = |xml: &Element| {
-            xml.descendants().all(|e| e.name() != "rule" && !e.has("id-ref"))
-        };
+        let plain =
+            |xml: &Element| xml.descendants().all(|e| e.name() != "rule" && !e.has("id-ref"));
         !self.rscs[rsc].fence_device
             && op.is_none_or(plain)
             && self.op_defaults.as_deref().is_none_or(plain)

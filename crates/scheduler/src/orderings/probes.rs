@@ -111,7 +111,8 @@ impl Sched {
             return;
         }
         // Comparing is cheaper than making keys for each of many orderings.
-        let is_stop_of = |key: &str, rsc: RscIx| key.strip_prefix(&*self.rscs[rsc].id) == Some("_stop_0");
+        let is_stop_of =
+            |key: &str, rsc: RscIx| key.strip_prefix(&*self.rscs[rsc].id) == Some("_stop_0");
         let is_stop = match (ordering.first.action, &ordering.first.key) {
             (Some(action), _) => self.actions[action].task == "stop",
             (None, Some(key)) => is_stop_of(key, first),
