@@ -476,7 +476,11 @@ impl Sched {
         let mut full: Vec<Line> = Vec::new();
         for child in self.rscs[clone].children.iter().copied() {
             let in_full = self.instance_in_full(clone, child, style);
-            if style.detail && !in_full && !style.inactive && !self.is_active(child, false) {
+            // A group that does not run has no members to show.
+            let hidden = !style.inactive
+                && self.rscs[child].variant == Variant::Group
+                && !self.is_active(child, false);
+            if style.detail && !in_full && hidden {
                 continue;
             }
             if in_full || style.detail {

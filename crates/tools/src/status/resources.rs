@@ -176,7 +176,9 @@ impl View {
         for replica in replicas {
             let members: Vec<RscIx> = replica_members(replica)
                 .filter(|member| whole || self.names_resource(show, *member))
-                .filter(|member| show.inactive || self.sched.is_active(*member, false))
+                .filter(|member| {
+                    show.inactive || show.detail || self.sched.is_active(*member, false)
+                })
                 .collect();
             if members.is_empty() {
                 continue;
