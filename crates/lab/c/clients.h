@@ -71,6 +71,7 @@ void do_sam(void);
 void do_watch(void);
 void do_flood(void);
 void do_stalled(void);
+void do_selfish(void);
 void do_shutdown(void);
 
 #endif

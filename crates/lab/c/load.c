@@ -63,3 +63,42 @@ void do_stalled(void)
 		;
 	printf("read %u, out of order %u, then %s\n", received, disordered, cs_strerror(e));
 }
+
+/* Sends a lot before it reads: it may be told to try again, but nothing is lost. */
+void do_selfish(void)
+{
+	enum { COUNT = 8000 };
+	cpg_handle_t h;
+	struct cpg_name g = {7, "selfish"};
+	static char bytes[16384];
+	uint32_t sent = 0;
+	int fd;
+	memset(expected, 0, sizeof(expected));
+	received = disordered = 0;
+	CALL(cpg_initialize(&h, &counting));
+	CALL(cpg_join(h, &g));
+	cpg_fd_get(h, &fd);
+	for (double last = seconds(); sent < COUNT && seconds() - last < 1;) {
+		memcpy(bytes, &sent, 4);
+		struct iovec part = {bytes, sizeof(bytes)};
+		cs_error_t e = cpg_mcast_joined(h, CPG_TYPE_AGREED, &part, 1);
+		if (e == CS_OK) {
+			sent++;
+			last = seconds();
+		} else if (e != CS_ERR_TRY_AGAIN) {
+			printf("sending: %s\n", cs_strerror(e));
+			break;
+		} else {
+			usleep(1000);
+		}
+	}
+	while (received < sent && ready(fd, 5000) && cpg_dispatch(h, CS_DISPATCH_ALL) == CS_OK)
+		;
+	printf("much was sent: %s; it came back: %s, out of order %u\n", sent > 500 ? "yes" : "no",
+	       received == sent ? "all" : "not all", disordered);
+	/* And it may go on. */
+	struct iovec part = {bytes, 100};
+	CALL(cpg_mcast_joined(h, CPG_TYPE_AGREED, &part, 1));
+	printf("told: %s\n", ready(fd, 5000) ? "yes" : "no");
+	CALL(cpg_finalize(h));
+}

@@ -84,6 +84,7 @@ int main(int argc, char **argv)
 		{"access", do_access}, {"cfg", do_cfg}, {"quorum", do_quorum},
 		{"votequorum", do_votequorum}, {"live", do_live}, {"qdevice", do_qdevice}, {"sam", do_sam},
 		{"watch", do_watch}, {"flood", do_flood}, {"stalled", do_stalled},
+		{"selfish", do_selfish},
 		{"shutdown", do_shutdown},
 	};
 	setvbuf(stdout, NULL, _IOLBF, 0);

@@ -68,6 +68,10 @@ pub enum Output {
     ForceGather,
     /// Write the flight recorder to disk.
     DumpBlackbox,
+    /// Write the services' state to the log.
+    DumpState,
+    /// Something about the hardware watchdog.
+    Watchdog(Watchdog),
     /// Leave the ring in order and end.
     Shutdown,
     /// End now with this status.
@@ -75,6 +79,29 @@ pub enum Output {
         /// The exit status.
         status: i32,
     },
+}
+
+/// What the watchdog service wants done to the machine.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Watchdog {
+    /// Open the device and feed it from now on.
+    Open {
+        /// Its path.
+        device: String,
+        /// Seconds without food after which it bites.
+        timeout: u32,
+    },
+    /// Another time, if the device is open.
+    SetTimeout {
+        /// In seconds.
+        timeout: u32,
+    },
+    /// Feed it no more.
+    Starve,
+    /// Restart the machine at once.
+    Reboot,
+    /// Switch the machine off.
+    PowerOff,
 }
 
 /// Counters of cluster messages, per service and function.

@@ -8,6 +8,7 @@
 //! Source: `spec/corosync-services.md` §1–§4.
 
 pub mod context;
+mod follow;
 mod old_names;
 mod reload;
 mod requests;
@@ -20,20 +21,22 @@ use std::fmt;
 use base::log::Priority;
 use base::{NodeId, Time};
 
-pub use context::{Counters, Ctx, GROUP_SERVICES, GROUP_SYNC, Output, exec_id};
+pub use crate::services::mon::Sample;
+pub use context::{Counters, Ctx, GROUP_SERVICES, GROUP_SYNC, Output, Watchdog, exec_id};
 pub use requests::Admission;
 pub use surroundings::{NodeStatus, Surroundings};
 use table::services_prefix;
 pub use table::{SERVICES, ServiceId, ServiceInfo, info};
 
-use crate::cmap::{Change, Map, Value};
+use crate::cmap::{Map, Value};
 use crate::ring::RingId;
 use crate::services::cfg::Cfg;
 use crate::services::cmap::Cmap;
 use crate::services::cpg::Cpg;
-use crate::services::monitor;
+use crate::services::mon::Mon;
 use crate::services::quorum::Quorum;
 use crate::services::votequorum::Votequorum;
+use crate::services::wd::Wd;
 use crate::wire::Fields;
 use sync::{Step, Sync};
 
@@ -87,6 +90,8 @@ pub struct Engine {
     cpg: Cpg,
     quorum: Quorum,
     votequorum: Option<Votequorum>,
+    mon: Mon,
+    wd: Wd,
     is_reloading: bool,
     old_names_at: Option<Time>,
 }
@@ -122,6 +127,8 @@ impl Engine {
             cpg: Cpg::default(),
             quorum: Quorum::new(false),
             votequorum: None,
+            mon: Mon::default(),
+            wd: Wd::default(),
             is_reloading: false,
             old_names_at: None,
         }
@@ -185,8 +192,8 @@ impl Engine {
             ServiceId::Wd,
         ] {
             match id {
-                ServiceId::Mon => monitor::load_mon(ctx!(self, now)),
-                ServiceId::Wd => monitor::load_wd(ctx!(self, now)),
+                ServiceId::Mon => self.mon.load(ctx!(self, now)),
+                ServiceId::Wd => self.wd.load(ctx!(self, now)),
                 _ => {}
             }
             self.announce(now, id);
@@ -432,95 +439,6 @@ impl Engine {
                 verdict.is_quorate,
                 verdict.ring,
             );
-        }
-    }
-
-    // --- Time ---
-
-    /// When to call [`Engine::handle_timeout`].
-    pub fn next_deadline(&self) -> Option<Time> {
-        let votes = self.votequorum.as_ref().and_then(Votequorum::deadline);
-        [self.cfg.deadline(), votes].into_iter().flatten().min()
-    }
-
-    /// Time has passed.
-    pub fn handle_timeout(&mut self, now: Time) {
-        self.cfg.handle_timeout(ctx!(self, now));
-        if let Some(votequorum) = &mut self.votequorum {
-            votequorum.handle_timeout(ctx!(self, now));
-        }
-        self.settle(now);
-    }
-
-    /// When to call [`Engine::poll_stats`].
-    pub fn stats_deadline(&self) -> Option<Time> {
-        self.cmap.stats_deadline()
-    }
-
-    /// Tells those who track single statistics what changed.
-    pub fn poll_stats(&mut self, now: Time, around: &dyn Surroundings) {
-        self.cmap.poll_stats(ctx!(self, now), around);
-    }
-
-    /// The shell changed the map ([`Engine::map_mut`]): those who track it are told.
-    pub fn handle_map_changed(&mut self, now: Time) {
-        self.settle(now);
-    }
-
-    /// The node is about to leave in order.
-    pub fn handle_exit(&mut self, now: Time) {
-        self.is_ipc_allowed = false;
-        if let Some(votequorum) = &mut self.votequorum {
-            votequorum.exit(ctx!(self, now));
-        }
-    }
-
-    // --- What follows from every input ---
-
-    /// Follows up an input: verdicts, changes of the map, a synchronisation that waits.
-    fn settle(&mut self, now: Time) {
-        self.tell_quorum(now);
-        // A reaction may change the map again; each round handles what the last one did.
-        while self.map.has_changes() {
-            for change in self.map.take_changes() {
-                self.cmap.notify(ctx!(self, now), &change);
-                self.react(now, &change);
-            }
-        }
-        if let Some(service) = self.sync.unfinished() {
-            self.process(now, service);
-        }
-        self.tell_quorum(now);
-    }
-
-    fn react(&mut self, now: Time, change: &Change) {
-        let key = change.key.as_str();
-        if key.starts_with("logging.") && !self.is_reloading {
-            self.out.push(Output::LogConfigChanged);
-        } else if key == "totem.config_version" {
-            self.cmap.version_changed(ctx!(self, now));
-        } else if key.starts_with("totem.") && !key.starts_with("totem.interface.") {
-            if !self.is_reloading {
-                self.out.push(Output::TotemConfigChanged);
-            }
-        } else if key.starts_with("quorum.") || key.starts_with("nodelist.") {
-            // A key that goes changes nothing until another one is set, as with upstream.
-            if !self.is_reloading
-                && change.new.is_some()
-                && let Some(votequorum) = &mut self.votequorum
-            {
-                votequorum.config_changed(ctx!(self, now));
-            }
-        } else if key == "runtime.force_gather" {
-            if change.new.as_ref().is_some_and(|value| *value != "no".into()) {
-                ctx!(self, now).log(Priority::Error, "MAIN", || "Forcing into GATHER state".into());
-                self.map.put("runtime.force_gather", "no".into());
-                self.out.push(Output::ForceGather);
-            }
-        } else if key == "runtime.blackbox.dump_flight_data"
-            && change.new.as_ref().is_some_and(|value| *value != "no".into())
-        {
-            self.out.push(Output::DumpBlackbox);
         }
     }
 }

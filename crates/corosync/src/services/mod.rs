@@ -7,6 +7,8 @@
 pub mod cfg;
 pub mod cmap;
 pub mod cpg;
-pub mod monitor;
+pub mod mon;
 pub mod quorum;
+mod resource;
 pub mod votequorum;
+pub mod wd;

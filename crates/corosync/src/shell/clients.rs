@@ -134,12 +134,17 @@ impl Daemon {
             transport: &self.transport,
             ipc: &self.ipc,
             send_failures: self.send_failures,
+            sched_misses: &self.sched_misses,
             cleared: RefCell::new(Vec::new()),
         };
         self.engine.handle_request(now, &view, conn, bytes, admission);
         for what in view.cleared.into_inner() {
-            if what == "totem" || what == "all" {
+            let is_all = what == "all";
+            if what == "totem" || is_all {
                 self.srp.clear_stats();
+            }
+            if what == "schedmiss" || is_all {
+                self.sched_misses.clear();
             }
         }
     }
@@ -153,6 +158,7 @@ impl Daemon {
             transport: &self.transport,
             ipc: &self.ipc,
             send_failures: self.send_failures,
+            sched_misses: &self.sched_misses,
             cleared: RefCell::new(Vec::new()),
         };
         self.engine.poll_stats(now, &view);

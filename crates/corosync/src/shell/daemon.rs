@@ -13,7 +13,8 @@ use totem::Srp;
 use super::files::{self, strerror};
 use super::ipc::Ipc;
 use super::zero_copy::Buffers;
-use super::{process, status};
+use super::watchdog::Watchdog;
+use super::{process, status, watchdog};
 use crate::cmap::Map;
 use crate::config::totem::TotemConfig;
 use crate::engine::{ConnId, Engine};
@@ -29,6 +30,8 @@ const SEND_FAILURES_MAX: u32 = 30;
 const NETWORK_WARNING_EVERY: Duration = Duration::from_millis(1500);
 /// Batches of packets taken before clients and timers have their turn.
 const BATCHES_MAX: usize = 8;
+/// Times not scheduled that are kept for the statistics.
+const SCHED_MISSES_MAX: usize = 10;
 /// Complaints about packets that are none of ours, at most.
 const COMPLAINT_EVERY: Duration = Duration::from_secs(1);
 
@@ -71,6 +74,9 @@ pub(super) struct Daemon {
     pub(super) log_changed: bool,
     pub(super) totem_changed: bool,
     pub(super) request: Vec<u8>,
+    pub(super) watchdog: Watchdog,
+    /// The last times the process was not scheduled: when (ms since 1970), how long (ms).
+    pub(super) sched_misses: VecDeque<(u64, f32)>,
 }
 
 impl Daemon {
@@ -128,6 +134,8 @@ impl Daemon {
             log_changed: false,
             totem_changed: false,
             request: Vec::new(),
+            watchdog: Watchdog::default(),
+            sched_misses: VecDeque::new(),
         };
         daemon.watch_ring();
         Ok(daemon)
@@ -169,8 +177,9 @@ impl Daemon {
 
     fn next_deadline(&self) -> Option<Time> {
         let downcheck = self.wants_downcheck().then_some(self.downcheck_at);
-        let stats = self.engine.stats_deadline();
-        [self.srp.next_deadline(), self.engine.next_deadline(), stats, downcheck]
+        let (stats, sample) = (self.engine.stats_deadline(), self.engine.sample_deadline());
+        let (ring, engine) = (self.srp.next_deadline(), self.engine.next_deadline());
+        [ring, engine, stats, sample, self.watchdog.deadline(), downcheck]
             .into_iter()
             .flatten()
             .min()
@@ -181,7 +190,7 @@ impl Daemon {
     }
 
     /// The kernel let us sleep longer than the ring can bear: administrators must know.
-    fn watch_schedule(&self, deadline: Option<Time>, woken: Time) {
+    fn watch_schedule(&mut self, deadline: Option<Time>, woken: Time) {
         let Some(late) = deadline.filter(|at| *at > Time::ZERO).map(|at| woken.since(at)) else {
             return;
         };
@@ -198,6 +207,9 @@ impl Daemon {
                 late.as_secs_f64() * 1000.0,
                 threshold.as_secs_f64() * 1000.0
             );
+            self.sched_misses.truncate(SCHED_MISSES_MAX - 1);
+            let epoch = u64::try_from(epoch).unwrap_or(u64::MAX);
+            self.sched_misses.push_front((epoch, late.as_secs_f32() * 1000.0));
         }
     }
 
@@ -234,6 +246,10 @@ impl Daemon {
         if self.engine.stats_deadline().is_some_and(|at| at <= now) {
             self.poll_stats(now);
         }
+        if self.engine.sample_deadline().is_some_and(|at| at <= now) {
+            self.engine.handle_sample(now, &watchdog::sample());
+        }
+        self.watchdog.handle_timeout(now);
         self.watch_network(now);
         if self.wants_downcheck() && self.downcheck_at <= now {
             self.check_interface(now);
@@ -305,7 +321,7 @@ impl Daemon {
         }
     }
 
-    fn log_state(&self) {
+    pub(super) fn log_state(&self) {
         base::notice!(
             sub: "MAIN",
             "state {:?}, ring {}, members {:?}, quorate {}, {} frames free",
@@ -330,6 +346,7 @@ impl Daemon {
             }
             base::notice!(sub: "SERV", "Service engine unloaded: {}", service.title);
         }
+        self.watchdog.close();
         self.ipc.endpoints.clear();
         self.srp.leave(now);
         self.drain_ring(now);

@@ -15,6 +15,10 @@ const SERVER_SHIFT: u32 = 48;
 /// Flow control: stop requests altogether / stop multicasts only.
 const WORD_OPEN: u32 = 0;
 const WORD_OFF: u32 = 2;
+/// A client of process groups for which so many bytes wait may not multicast: it could fill its
+/// own queue and be disconnected. It may again when so many are left.
+const LAGGING: usize = 24 << 20;
+const CAUGHT_UP: usize = 8 << 20;
 
 /// One service's server.
 #[derive(Debug)]
@@ -42,6 +46,8 @@ pub(super) struct Ipc {
     is_closed: bool,
     /// Clients stopped because one of their messages waits for room.
     pub(super) held: BTreeSet<ConnId>,
+    /// Clients that do not keep up with their events.
+    lagging: BTreeSet<ConnId>,
 }
 
 impl Ipc {
@@ -57,6 +63,7 @@ impl Ipc {
             first_token,
             is_closed: false,
             held: BTreeSet::new(),
+            lagging: BTreeSet::new(),
         }
     }
 
@@ -102,9 +109,31 @@ impl Ipc {
 
     /// Sends an event.
     pub(super) fn event(&mut self, conn: ConnId, bytes: &[u8]) {
-        if let Some((endpoint, own)) = self.split(conn) {
-            endpoint.server.event(own, bytes);
+        let Some((endpoint, own)) = self.split(conn) else { return };
+        endpoint.server.event(own, bytes);
+        if endpoint.service == ServiceId::Cpg && endpoint.server.queued_bytes(own) > LAGGING {
+            endpoint.server.advise_flow_control(own, WORD_OFF);
+            self.lagging.insert(conn);
         }
+    }
+
+    /// Lets clients multicast again that have caught up with their events.
+    fn welcome_back(&mut self) {
+        if self.lagging.is_empty() {
+            return;
+        }
+        let (held, word) = (&self.held, if self.is_closed { WORD_OFF } else { WORD_OPEN });
+        let endpoints = &mut self.endpoints;
+        self.lagging.retain(|conn| {
+            let index = usize::try_from(conn.0 >> SERVER_SHIFT).unwrap_or(usize::MAX);
+            let own = qb::ipc::ConnId(conn.0 & ((1 << SERVER_SHIFT) - 1));
+            let Some(endpoint) = endpoints.get_mut(index) else { return false };
+            let lags = endpoint.server.queued_bytes(own) > CAUGHT_UP;
+            if !lags && !held.contains(conn) {
+                endpoint.server.set_flow_control(own, word);
+            }
+            lags
+        });
     }
 
     /// Events that follow wake their clients only at [`pay_wakeups`](Self::pay_wakeups).
@@ -116,6 +145,7 @@ impl Ipc {
 
     /// Wakes the clients that got events.
     pub(super) fn pay_wakeups(&mut self) {
+        self.welcome_back();
         for endpoint in &mut self.endpoints {
             endpoint.server.pay_wakeups();
         }
@@ -160,8 +190,13 @@ impl Ipc {
             }
             let conns: Vec<qb::ipc::ConnId> = endpoint.server.connections().collect();
             for own in conns {
-                if !self.held.contains(&Self::conn(index, own)) {
-                    endpoint.server.set_flow_control(own, word);
+                let conn = Self::conn(index, own);
+                if self.held.contains(&conn) {
+                    continue;
+                }
+                endpoint.server.set_flow_control(own, word);
+                if self.lagging.contains(&conn) {
+                    endpoint.server.advise_flow_control(own, WORD_OFF);
                 }
             }
         }

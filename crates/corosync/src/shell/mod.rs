@@ -19,6 +19,7 @@ mod perform;
 mod process;
 mod start;
 mod stats;
+mod watchdog;
 mod zero_copy;
 
 use base::Applet;

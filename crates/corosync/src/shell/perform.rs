@@ -148,6 +148,8 @@ impl Daemon {
             Output::DumpBlackbox => {
                 base::warning!(sub: "MAIN", "There is no flight recorder to be written");
             }
+            Output::DumpState => self.log_state(),
+            Output::Watchdog(command) => self.watchdog.perform(now, &command),
             Output::Shutdown => self.shut_down(),
             Output::Die { status } => self.exit = Some(status),
         }

@@ -3,6 +3,7 @@
 //! Source: `spec/corosync-services.md` §6.1, §7.3.
 
 use std::cell::RefCell;
+use std::collections::VecDeque;
 use std::net::IpAddr;
 
 use base::{NodeId, Time};
@@ -22,6 +23,8 @@ pub(super) struct View<'a> {
     pub(super) transport: &'a Transport,
     pub(super) ipc: &'a Ipc,
     pub(super) send_failures: u32,
+    /// When the process was not scheduled, newest first.
+    pub(super) sched_misses: &'a VecDeque<(u64, f32)>,
     /// Statistics to reset when the request is done.
     pub(super) cleared: RefCell<Vec<String>>,
 }
@@ -30,6 +33,11 @@ impl Surroundings for View<'_> {
     fn stats(&self) -> Vec<(String, Value)> {
         let mut all = self.ring_stats();
         self.client_stats(&mut all);
+        for (nth, (epoch, delay)) in self.sched_misses.iter().enumerate() {
+            let base = format!("stats.schedmiss.{nth}");
+            all.push((format!("{base}.timestamp"), Value::U64(*epoch)));
+            all.push((format!("{base}.delay"), Value::F32(*delay)));
+        }
         all
     }
 

@@ -41,6 +41,7 @@ const PARTS: &[&str] = &[
     "votequorum",
     "sam",
     "flood",
+    "selfish",
     "live",
 ];
 
