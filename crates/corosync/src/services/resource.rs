@@ -43,11 +43,7 @@ pub(super) fn enter(
 ) {
     let old = std::mem::replace(state, new);
     ctx.log(Priority::Info, subsys, || {
-        format!(
-            "Fsm:{name} event \"{event}\", state \"{}\" --> \"{}\"",
-            old.word(),
-            new.word()
-        )
+        format!("Fsm:{name} event \"{event}\", state \"{}\" --> \"{}\"", old.word(), new.word())
     });
 }
 

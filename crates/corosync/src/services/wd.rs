@@ -44,9 +44,7 @@ impl Wd {
         let timeout = read_timeout(ctx);
         self.timeout = timeout;
         ctx.map.put(TIMEOUT, Value::U32(timeout));
-        ctx.log(Priority::Debug, SUBSYS, || {
-            format!("The Watchdog timeout is {timeout} seconds")
-        });
+        ctx.log(Priority::Debug, SUBSYS, || format!("The Watchdog timeout is {timeout} seconds"));
         ctx.log(Priority::Debug, SUBSYS, || {
             format!("The tickle timeout is {} ms", u64::from(timeout) * 1000 / 2)
         });

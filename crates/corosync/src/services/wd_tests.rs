@@ -102,10 +102,8 @@ fn the_device_and_its_time_are_taken_from_the_configuration() {
     for (timeout, used) in [(30, 30), (1, 6), (121, 6)] {
         let time = ("resources.watchdog_timeout", Value::U32(timeout));
         let cluster = Cluster::new(1, &[device.clone(), time]);
-        let opened = Output::Watchdog(Watchdog::Open {
-            device: "/dev/watchdog".into(),
-            timeout: used,
-        });
+        let opened =
+            Output::Watchdog(Watchdog::Open { device: "/dev/watchdog".into(), timeout: used });
         assert!(cluster.seen[0].contains(&opened), "{timeout}");
     }
 }

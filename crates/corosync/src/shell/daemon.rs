@@ -12,8 +12,8 @@ use totem::Srp;
 
 use super::files::{self, strerror};
 use super::ipc::Ipc;
-use super::zero_copy::Buffers;
 use super::watchdog::Watchdog;
+use super::zero_copy::Buffers;
 use super::{process, status, watchdog};
 use crate::cmap::Map;
 use crate::config::totem::TotemConfig;

@@ -130,7 +130,11 @@ fn parse(memory: &str, load: &str) -> Sample {
     };
     Sample {
         memory_used: u32::try_from(percent).unwrap_or(u32::MAX),
-        load_15min: load.split_whitespace().nth(2).and_then(|text| text.parse().ok()).unwrap_or(0.0),
+        load_15min: load
+            .split_whitespace()
+            .nth(2)
+            .and_then(|text| text.parse().ok())
+            .unwrap_or(0.0),
     }
 }
 
