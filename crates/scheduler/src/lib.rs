@@ -28,9 +28,11 @@ pub mod rules;
 pub mod score;
 pub mod scores;
 pub mod simulate;
+pub mod survive;
 pub mod text;
 pub mod trace;
 pub mod upgrade;
+pub mod whatif;
 
 mod actions;
 mod attrs;

@@ -6,6 +6,8 @@
 //! [`scheduler::whatif`] and [`scheduler::survive`].
 
 pub mod explain;
+pub mod survive;
+pub mod whatif;
 
 use std::sync::Arc;
 
@@ -34,8 +36,9 @@ const JSON: Opt = flag("json", 'j', "", "Print JSON (the format is documented in
 /// The state to look at.
 struct State {
     cib: Arc<Element>,
+    /// The time to count with.
     now: i64,
-    /// The time to count with in a simulation.
+    /// It is the cluster's, so nothing in it is masked.
     live: bool,
 }
 
@@ -60,12 +63,10 @@ impl State {
     }
 
     fn from_file(path: &str) -> Result<State, Fail> {
-        let text = if path == "-" { source::read_stdin() } else { source::read_file(path) };
-        let text = text.map_err(|error| Fail::new(CrmExit::Noinput, format!("{path}: {error}")))?;
-        let wrong = |why: String| Fail::new(CrmExit::Dataerr, format!("{path}: {why}"));
-        let cib = xml::parse(&text).map_err(|error| wrong(error.to_string()))?;
+        let cib = read_document(path)?;
         if cib.name() != "cib" {
-            return Err(wrong(format!("the root element is <{}>, not <cib>", cib.name())));
+            let message = format!("{path}: the root element is <{}>, not <cib>", cib.name());
+            return Err(Fail::new(CrmExit::Dataerr, message));
         }
         Ok(State::new(cib, false))
     }
@@ -84,6 +85,24 @@ impl State {
             ..Input::default()
         }
     }
+}
+
+/// A document from a file, packed or not, or from stdin.
+fn read_document(path: &str) -> Result<Element, Fail> {
+    let text = if path == "-" { source::read_stdin() } else { source::read_file(path) };
+    let text = text.map_err(|error| Fail::new(CrmExit::Noinput, format!("{path}: {error}")))?;
+    xml::parse(&text).map_err(|error| Fail::new(CrmExit::Dataerr, format!("{path}: {error}")))
+}
+
+/// Where everything runs, as JSON.
+fn placement_json(placement: &scheduler::whatif::Placement) -> base::Json {
+    let resource = |(rsc, places): (&ecow::EcoString, &scheduler::whatif::Places)| {
+        base::Json::Object(vec![
+            ("resource", rsc.as_str().into()),
+            ("on", whatif::places_json(places)),
+        ])
+    };
+    base::Json::List(placement.0.iter().map(resource).collect())
 }
 
 /// A node that a word of the command line means.

@@ -65,6 +65,8 @@ pub fn applets() -> Vec<Applet> {
         sbin("crm_ticket", crm_ticket::main),
         sbin("crmadmin", crmadmin::main),
         Applet { name: "explain", dir: "", run: insight::explain::main },
+        Applet { name: "survive", dir: "", run: insight::survive::main },
+        Applet { name: "whatif", dir: "", run: insight::whatif::main },
         sbin("iso8601", iso8601::main),
         sbin("stonith_admin", stonith_admin::main),
         Applet { name: "schemas", dir: "", run: schemas::main },

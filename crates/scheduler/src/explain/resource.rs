@@ -237,7 +237,7 @@ impl Sched {
         })
     }
 
-    fn blocked_start(&self, rsc: RscIx, node: NodeIx) -> Option<String> {
+    pub(crate) fn blocked_start(&self, rsc: RscIx, node: NodeIx) -> Option<String> {
         let start = self.rscs[rsc].actions.iter().copied().find(|ix| {
             let action = &self.actions[*ix];
             action.task == "start" && action.node == Some(node)
@@ -250,7 +250,7 @@ impl Sched {
     }
 
     /// Why the cluster does not touch it.
-    pub(super) fn why_unmanaged(&self, rsc: RscIx) -> String {
+    pub(crate) fn why_unmanaged(&self, rsc: RscIx) -> String {
         let r = &self.rscs[rsc];
         if self.options.maintenance {
             return "the cluster is in maintenance mode".into();
@@ -334,7 +334,7 @@ impl Sched {
         format!("It cannot run on any node. {}.", all.join("; "))
     }
 
-    fn is_disabled_above(&self, rsc: RscIx) -> bool {
+    pub(crate) fn is_disabled_above(&self, rsc: RscIx) -> bool {
         let mut at = Some(rsc);
         while let Some(current) = at {
             if self.target_role(current) == Some(Role::Stopped) {
