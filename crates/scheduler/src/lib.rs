@@ -171,26 +171,39 @@ pub struct PlanOptions {
 }
 
 /// Plans a transition: what has to be done to bring a cluster into the state it should be in.
-///
-/// Runs on a thread of its own, because what spreads along relations recurses as deep as the
-/// longest chain of them.
 pub fn schedule(cib: &Arc<Element>, options: PlanOptions) -> Plan {
-    let thread = std::thread::Builder::new().name("schedule".into()).stack_size(STACK);
-    std::thread::scope(|scope| {
-        let planned = thread.spawn_scoped(scope, || schedule_here(cib, options));
-        match planned.map(std::thread::ScopedJoinHandle::join) {
-            Ok(Ok(plan)) => plan,
-            Ok(Err(panic)) => std::panic::resume_unwind(panic),
-            Err(_) => schedule_here(cib, options),
-        }
-    })
+    with_room(|| plan_from(status(cib, options.input), options))
+}
+
+/// [`schedule`] for a state that [`status`] has just read, for the same input: who has looked at
+/// the state need not have it read again. (A trace begins with reading.)
+pub fn schedule_status(mut sched: Sched, options: PlanOptions) -> Plan {
+    sched.show_scores = options.input.show_scores;
+    sched.show_utilization = options.input.show_utilization;
+    with_room(|| plan_from(sched, options))
 }
 
 /// Address space, not memory: only what is used costs.
 const STACK: usize = 1 << 30;
 
-fn schedule_here(cib: &Arc<Element>, options: PlanOptions) -> Plan {
-    let mut sched = status(cib, options.input);
+/// Runs on a thread of its own, because what spreads along relations recurses as deep as the
+/// longest chain of them.
+fn with_room<T: Send>(work: impl FnOnce() -> T + Send) -> T {
+    // Where threads are short, the stack at hand has to do.
+    let mut work = Some(work);
+    let mut run = || work.take().map(|work| work());
+    let thread = std::thread::Builder::new().name("schedule".into()).stack_size(STACK);
+    let done = std::thread::scope(|scope| match thread.spawn_scoped(scope, &mut run) {
+        Ok(running) => match running.join() {
+            Ok(done) => done,
+            Err(panic) => std::panic::resume_unwind(panic),
+        },
+        Err(_) => None,
+    });
+    done.or_else(run).expect("the work was either done on the thread or is done here")
+}
+
+fn plan_from(mut sched: Sched, options: PlanOptions) -> Plan {
     sched.compat_2_1 = options.compat_2_1;
     sched.place();
     sched.plan(options.transition_id, options.compat_2_1);

@@ -149,10 +149,8 @@ impl Run {
             }
             view = self.view();
         }
-        let known = view.sched.messages.len();
-        drop(view);
         if run_it {
-            self.plan(parsed, out, known, execute_it)?;
+            self.plan(parsed, out, view.sched, execute_it)?;
         }
         for store in &self.stores {
             store.save(match (store, &self.shadow) {
@@ -168,21 +166,20 @@ impl Run {
         Ok(())
     }
 
-    /// Plans, shows the plan, and executes it. The first `known` messages were logged before.
+    /// Plans, shows the plan, and executes it. What was found in the state was logged before.
     fn plan(
         &mut self,
         parsed: &Parsed,
         out: &mut Out,
-        known: usize,
+        state: scheduler::Sched,
         execute_it: bool,
     ) -> Result<(), Fail> {
         let mut input = self.input();
         input.show_scores = parsed.has("show-scores");
         input.show_utilization = parsed.has("show-utilization");
-        let mut plan = scheduler::schedule(
-            &self.cib,
-            PlanOptions { input, transition_id: 1, compat_2_1: false },
-        );
+        let known = state.messages.len();
+        let options = PlanOptions { input, transition_id: 1, compat_2_1: false };
+        let mut plan = scheduler::schedule_status(state, options);
         for message in plan.sched.messages.iter().skip(known) {
             crate::logging::scheduler_message(message);
         }
@@ -209,6 +206,8 @@ impl Run {
                 out.err("An invalid transition was produced");
             }
         }
+        // The program ends soon; to take a big plan apart would only cost time.
+        std::mem::forget(plan);
         Ok(())
     }
 
