@@ -64,6 +64,11 @@ pub trait Host {
     fn addresses(&self) -> Vec<LocalAddress>;
     /// What a name or a numeric address resolves to.
     fn resolve(&self, name: &str) -> Vec<IpAddr>;
+    /// The content of a file (the shared key).
+    ///
+    /// # Errors
+    /// The system's.
+    fn read_file(&self, path: &std::path::Path) -> std::io::Result<Vec<u8>>;
     /// The name of an address.
     fn reverse(&self, ip: IpAddr) -> Option<String>;
 }

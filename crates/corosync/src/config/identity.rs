@@ -147,6 +147,13 @@ pub(super) mod tests {
                 _ => name.parse().into_iter().collect(),
             }
         }
+        fn read_file(&self, path: &std::path::Path) -> std::io::Result<Vec<u8>> {
+            if path.ends_with("authkey") {
+                Ok((0..=255).collect())
+            } else {
+                Err(std::io::Error::from_raw_os_error(2))
+            }
+        }
         fn reverse(&self, ip: IpAddr) -> Option<String> {
             (ip.to_string() == "192.168.100.12").then(|| "three.example.org".into())
         }

@@ -7,6 +7,7 @@
 pub mod host;
 pub mod identity;
 pub mod keys;
+pub mod knet;
 pub mod lexer;
 pub mod logging;
 pub mod parse;

@@ -13,12 +13,15 @@ use base::NodeId;
 
 use super::host::{Host, IpVersion, LocalAddress};
 use super::identity::{self, Entry};
+use super::knet::{self, KnetConfig};
 use super::timing::Timing;
 use crate::cmap::{Map, Value};
 
 /// How messages travel.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Transport {
+    /// Redundant, encrypted links: the default since corosync 3.
+    Knet,
     /// Multicast or broadcast.
     Udp,
     /// A datagram to each node.
@@ -29,6 +32,7 @@ impl Transport {
     /// The word in `corosync.conf`.
     pub fn as_str(self) -> &'static str {
         match self {
+            Transport::Knet => "knet",
             Transport::Udp => "udp",
             Transport::Udpu => "udpu",
         }
@@ -42,12 +46,14 @@ pub struct Node {
     pub id: NodeId,
     /// Its address on link 0.
     pub addr: IpAddr,
+    /// Its addresses on all links, ascending by link.
+    pub addrs: Vec<(u8, IpAddr)>,
     /// Its name, if it has one.
     pub name: Option<String>,
 }
 
 /// What the ring needs to know.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub struct TotemConfig {
     /// How messages travel.
     pub transport: Transport,
@@ -75,6 +81,8 @@ pub struct TotemConfig {
     pub net_mtu: u32,
     /// Whether generated ids lack their highest bit.
     pub clear_high_bit: bool,
+    /// The links (transport knet).
+    pub knet: Option<KnetConfig>,
 }
 
 impl TotemConfig {
@@ -87,6 +95,14 @@ impl TotemConfig {
             None => None,
         }
     }
+
+    /// All addresses of a node, by link.
+    pub fn addresses_of(&self, id: NodeId) -> Vec<(u8, IpAddr)> {
+        match self.nodes.iter().find(|node| node.id == id) {
+            Some(node) => node.addrs.clone(),
+            None => self.address_of(id).map(|ip| (0, ip)).into_iter().collect(),
+        }
+    }
 }
 
 /// Messages of the reading: warnings to log even when it succeeds.
@@ -94,10 +110,12 @@ pub type Warnings = Vec<String>;
 
 /// MTU of an Ethernet without its IP headers taken off, as upstream counts.
 const MTU_DEFAULT: u32 = 1500;
+/// knet cuts messages itself.
+const MTU_KNET: u32 = 65_536;
 /// Two MCAST headers: an encapsulated message carries a second one.
 const MTU_OVERHEAD: u32 = 90;
 
-fn parse_error(text: impl std::fmt::Display) -> String {
+pub(super) fn parse_error(text: impl std::fmt::Display) -> String {
     format!("parse error in config: {text}")
 }
 
@@ -112,7 +130,7 @@ pub fn read(
 ) -> Result<TotemConfig, String> {
     let listed = node_positions(map);
     let transport = transport(map, &listed)?;
-    let crypto = crypto(map)?;
+    let crypto = knet::read_crypto(map, host)?;
     if map.get_text("totem.link_mode").is_some_and(|mode| mode.len() >= 64) {
         return Err("totem.link_mode is too long".into());
     }
@@ -127,7 +145,7 @@ pub fn read(
     let ring = if listed.is_empty() {
         unlisted(map, host, ip_version, clear_high_bit, transport)?
     } else {
-        from_nodelist(map, host, ip_version, clear_high_bit, &listed)?
+        from_nodelist(map, host, ip_version, clear_high_bit, &listed, transport)?
     };
     let timing = Timing::read(map, ring.nodes.len());
 
@@ -144,13 +162,13 @@ pub fn read(
             "The Knet link mode \"{mode}\" specified is invalid.  It must be active, passive or rr."
         )));
     }
-    if ring.links > 1 {
+    if transport != Transport::Knet && ring.links > 1 {
         return Err(parse_error(format_args!(
             "{} is too many configured interfaces for non-Knet transport.",
             ring.links
         )));
     }
-    if crypto {
+    if transport != Transport::Knet && crypto.is_some() {
         return Err(parse_error(
             "crypto_cipher & crypto_hash are only valid for the Knet transport.",
         ));
@@ -160,8 +178,13 @@ pub fn read(
     if !listed.is_empty() {
         map.put("totem.interface.0.bindnetaddr", Value::text(ring.local.ip.to_string()));
     }
-    let mtu = map.get_u32("totem.netmtu").filter(|mtu| *mtu != 0).unwrap_or(MTU_DEFAULT);
+    let default = if transport == Transport::Knet { MTU_KNET } else { MTU_DEFAULT };
+    let mtu = map.get_u32("totem.netmtu").filter(|mtu| *mtu != 0).unwrap_or(default);
     timing.publish(map);
+    let knet = match transport {
+        Transport::Knet => Some(knet::read(map, ring.node_id, &ring.nodes, &timing, crypto)?),
+        Transport::Udp | Transport::Udpu => None,
+    };
     Ok(TotemConfig {
         transport,
         node_id: ring.node_id,
@@ -176,6 +199,7 @@ pub fn read(
         timing,
         net_mtu: mtu.clamp(576, 65_536) - MTU_OVERHEAD,
         clear_high_bit,
+        knet,
     })
 }
 
@@ -205,26 +229,9 @@ fn transport(map: &mut Map, listed: &[u32]) -> Result<Transport, String> {
     match word.as_str() {
         "udp" => Ok(Transport::Udp),
         "udpu" => Ok(Transport::Udpu),
-        "knet" => Err(parse_error(
-            "Transport knet is not available in this version: set `transport: udpu` (or udp) in \
-             the section totem",
-        )),
+        "knet" => Ok(Transport::Knet),
         _ => Err("Invalid transport type. Should be udpu, udp or knet".into()),
     }
-}
-
-/// Whether encryption or signing is asked for.
-fn crypto(map: &Map) -> Result<bool, String> {
-    let secauth = map.get_text("totem.secauth").as_deref() == Some("on");
-    let word = |key: &str, secure: &str| {
-        map.get_text(key).unwrap_or_else(|| if secauth { secure.into() } else { "none".into() })
-    };
-    let cipher = word("totem.crypto_cipher", "aes256");
-    let hash = word("totem.crypto_hash", "sha256");
-    if cipher != "none" && hash == "none" {
-        return Err("crypto_cipher requires crypto_hash with value other than none".into());
-    }
-    Ok(cipher != "none" || hash != "none")
 }
 
 fn remark_on_old_style(map: &Map, has_nodelist: bool, warnings: &mut Warnings) {
@@ -267,6 +274,7 @@ fn from_nodelist(
     ip_version: IpVersion,
     clear_high_bit: bool,
     listed: &[u32],
+    transport: Transport,
 ) -> Result<Ring, String> {
     let entries: Vec<Entry> = listed
         .iter()
@@ -293,7 +301,19 @@ fn from_nodelist(
             .ok_or_else(|| format!("failed to parse {kind} address '{addr}'"))?;
         let id_key = format!("nodelist.node.{pos}.nodeid");
         let (id, generated) = match map.get_u32(&id_key).and_then(NodeId::from_wire) {
+            Some(id) if transport == Transport::Knet && id.0 > u32::from(u16::MAX) => {
+                return Err(format!(
+                    "Knet requires nodeid to be less than 65536 for address '{addr}'."
+                ));
+            }
             Some(id) => (id, false),
+            None if transport == Transport::Knet => {
+                return Err(if pos == local_pos {
+                    "Knet requires an explicit nodeid for the local node".into()
+                } else {
+                    format!("Knet requires an explicit nodeid to be specified for address '{addr}'.")
+                });
+            }
             None => {
                 let id = identity::node_id_of(ip, clear_high_bit).ok_or_else(|| {
                     format!(
@@ -312,7 +332,11 @@ fn from_nodelist(
         if pos == local_pos {
             local = Some((id, ip));
         }
-        nodes.push(Node { id, addr: ip, name: entry.name.clone() });
+        let addrs = match transport {
+            Transport::Knet => knet::addresses(map, host, ip_version, pos, pos == local_pos)?,
+            Transport::Udp | Transport::Udpu => vec![(0, ip)],
+        };
+        nodes.push(Node { id, addr: ip, addrs, name: entry.name.clone() });
     }
     let (node_id, ip) = local.ok_or_else(|| parse_error("No valid name found for local host"))?;
     // An address that no interface has yet: the transport waits for it.
@@ -389,11 +413,12 @@ fn unlisted(
                 .ok_or_else(|| format!("failed to parse node address '{text}'"))?;
             let id = id_of(ip)?;
             if !nodes.iter().any(|node: &Node| node.id == id) {
-                nodes.push(Node { id, addr: ip, name: None });
+                nodes.push(Node { id, addr: ip, addrs: vec![(0, ip)], name: None });
             }
         }
         if !nodes.iter().any(|node| node.id == node_id) {
-            nodes.push(Node { id: node_id, addr: local.ip, name: None });
+            let addrs = vec![(0, local.ip)];
+            nodes.push(Node { id: node_id, addr: local.ip, addrs, name: None });
         }
     }
     Ok(Ring { nodes, node_id, local, links: 1 })
@@ -414,7 +439,7 @@ fn check_interface(map: &Map, transport: Transport) -> Result<(), String> {
                 "Can only set ttl on multicast transport types for interface {link}"
             )));
         }
-        if name == "knet_link_priority" && *value != Value::U8(1) {
+        if name == "knet_link_priority" && transport != Transport::Knet && *value != Value::U8(1) {
             return Err(parse_error(format_args!(
                 "Can only set link priority on knet transport type for interface {link}"
             )));

@@ -145,11 +145,6 @@ fn what_cannot_work_is_refused_with_upstreams_words() {
             ),
             "2 is too many configured interfaces for non-Knet transport.",
         ),
-        (
-            "knet",
-            format!("{}{NODELIST}", totem("")),
-            "Transport knet is not available in this version: set `transport: udpu` (or udp) in the section totem",
-        ),
     ];
     for (what, text, wanted) in cases {
         assert_eq!(read_text(text).1.unwrap_err(), format!("{p}{wanted}"), "{what}");
@@ -217,5 +212,52 @@ fn files_of_old_tutorials_start_an_engine() {
         assert_eq!(config.bind.to_string(), *bind, "{what}");
         assert_eq!(config.mcast.unwrap().to_string(), *group, "{what}");
         assert!(crate::config::logging::read(&map).is_ok(), "{what}");
+    }
+}
+
+const TWO_LINKS: &str = "nodelist {\n node {\n ring0_addr: 192.168.100.10\n ring1_addr: 10.1.0.1\n nodeid: 1\n name: pacemaker01\n }\n node {\n ring0_addr: 192.168.100.11\n ring1_addr: 10.1.0.2\n nodeid: 2\n name: pacemaker02\n }\n}\n";
+
+#[test]
+fn knet_is_the_default_with_a_nodelist() {
+    let keys = "secauth: on\nlink_mode: rr\nknet_compression_model: zlib\ninterface {\n linknumber: 1\n knet_link_priority: 9\n knet_pong_count: 5\n mcastport: 6000\n}";
+    let (map, config, _) = read_text(&format!("{}{TWO_LINKS}", totem(keys)));
+    let config = config.unwrap();
+    assert_eq!((config.transport, config.net_mtu), (Transport::Knet, 65_446));
+    let settings = config.knet.unwrap();
+    let seen: Vec<_> = settings
+        .links
+        .iter()
+        .map(|link| (link.number, link.port, link.priority, link.ping_interval, link.ping_timeout))
+        .collect();
+    assert_eq!(seen, [(0, 5405, 1, 750, 1500), (1, 6000, 9, 300, 600)]);
+    assert_eq!(settings.links[1].local.to_string(), "10.1.0.1");
+    assert_eq!(settings.links[1].peers, [(NodeId(2), "10.1.0.2".parse().unwrap())]);
+    assert_eq!(settings.policy, ::knet::Policy::RoundRobin);
+    assert_eq!(settings.compression.model, ::knet::Model::Zlib);
+    let crypto = settings.crypto.unwrap();
+    assert_eq!((crypto.cipher.as_str(), crypto.hash.as_str()), ("aes256", "sha256"));
+    assert_eq!((crypto.model.as_str(), crypto.key.len()), ("nss", 256));
+    assert!(!format!("{crypto:?}").contains("255"), "keys are not printed");
+    let key = "runtime.config.totem.interface.1.knet_ping_timeout";
+    assert_eq!(map.get_u32(key), Some(600));
+    assert_eq!(map.get_text("totem.interface.1.bindnetaddr").as_deref(), Some("10.1.0.1"));
+}
+
+#[test]
+fn knets_demands_are_named() {
+    let p = "parse error in config: ";
+    for (keys, list, wanted) in [
+        ("", TWO_LINKS.replace(" nodeid: 2\n", ""), "Knet requires an explicit nodeid to be specified for address '192.168.100.11'.".to_owned()),
+        ("", TWO_LINKS.replace("nodeid: 2", "nodeid: 65536"), "Knet requires nodeid to be less than 65536 for address '192.168.100.11'.".into()),
+        ("", TWO_LINKS.replace(" name: pacemaker02\n", ""), format!("{p}for a multi-link configuration, all nodes must have a 'name' attribute")),
+        ("", TWO_LINKS.replace(" ring1_addr: 10.1.0.2\n", ""), format!("{p}Not all nodes have the same number of links")),
+        ("", TWO_LINKS.replace("10.1.0.2", "fd00::2"), format!("{p}Nodes for link 1 have different IP families (compared 10.1.0.1 with fd00::2)")),
+        ("link_mode: best", TWO_LINKS.into(), format!("{p}The Knet link mode \"best\" specified is invalid.  It must be active, passive or rr.")),
+        ("crypto_cipher: aes256\ncrypto_hash: sha1\nkeyfile: /nowhere", TWO_LINKS.into(), "Could not open /nowhere: No such file or directory".into()),
+        ("crypto_hash: sha1\nkey: short", TWO_LINKS.into(), "key is too short".into()),
+        ("interface {\n knet_transport: tcp\n}", TWO_LINKS.into(), format!("{p}Unrecognised knet_transport. expected 'udp' or 'sctp'")),
+    ] {
+        let (_, config, _) = read_text(&format!("{}{list}", totem(keys)));
+        assert_eq!(config.unwrap_err(), wanted, "{keys}");
     }
 }

@@ -43,6 +43,10 @@ impl Host for Machine {
         }
     }
 
+    fn read_file(&self, path: &std::path::Path) -> std::io::Result<Vec<u8>> {
+        std::fs::read(path)
+    }
+
     fn reverse(&self, ip: IpAddr) -> Option<String> {
         let address = socket2::SockAddr::from(std::net::SocketAddr::new(ip, 0));
         let mut name = [0u8; 1025];

@@ -1,4 +1,5 @@
-//! How totem packets travel: UDP multicast ([`Udp`]) and UDP unicast ([`Udpu`]).
+//! How totem packets travel: redundant, encrypted links ([`Knet`]), UDP multicast ([`Udp`]) and
+//! UDP unicast ([`Udpu`]).
 //!
 //! A transport is a thin shell around sockets. It takes plain structs, knows nothing of
 //! configuration files, and never looks into packets beyond their sender. The engine queues what
@@ -9,19 +10,22 @@
 //! Source: `spec/totem.md` §10.
 
 mod interface;
+mod knet;
 mod node_id;
 mod outbox;
 mod sockets;
 mod sys;
+mod sys_errors;
 mod udp;
 mod udpu;
 
 pub use interface::{InterfaceAddr, find_interface, interfaces};
+pub use self::knet::{Knet, KnetLink};
 pub use node_id::node_id_from_address;
 pub use udp::{Udp, UdpConfig};
 pub use udpu::{Udpu, UdpuConfig};
 
-use base::NodeId;
+use base::{NodeId, Time};
 use std::io;
 use std::net::IpAddr;
 use std::os::fd::RawFd;
@@ -68,6 +72,8 @@ impl Link {
 #[allow(clippy::large_enum_variant)]
 #[derive(Debug)]
 pub enum Transport {
+    /// Links.
+    Knet(Knet),
     /// UDP multicast.
     Udp(Udp),
     /// UDP unicast.
@@ -78,6 +84,7 @@ impl Transport {
     /// Queues a packet to all other nodes.
     pub fn send_mcast(&mut self, packet: Bytes) {
         match self {
+            Transport::Knet(knet) => knet.send_mcast(&packet),
             Transport::Udp(udp) => udp.send_mcast(packet),
             Transport::Udpu(udpu) => udpu.send_mcast(packet),
         }
@@ -87,6 +94,7 @@ impl Transport {
     /// notice.
     pub fn send_token(&mut self, to: NodeId, packet: Bytes) {
         match self {
+            Transport::Knet(knet) => knet.send_token(to, &packet),
             Transport::Udp(udp) => udp.send_token(to, packet),
             Transport::Udpu(udpu) => udpu.send_token(to, packet),
         }
@@ -96,6 +104,7 @@ impl Transport {
     /// they are lost, as the network might have lost them.
     pub fn flush(&mut self) -> usize {
         match self {
+            Transport::Knet(knet) => knet.flush(),
             Transport::Udp(udp) => udp.flush(),
             Transport::Udpu(udpu) => udpu.flush(),
         }
@@ -104,6 +113,7 @@ impl Transport {
     /// Whether nothing is queued.
     pub fn is_flushed(&self) -> bool {
         match self {
+            Transport::Knet(knet) => knet.is_flushed(),
             Transport::Udp(udp) => udp.is_flushed(),
             Transport::Udpu(udpu) => udpu.is_flushed(),
         }
@@ -113,6 +123,7 @@ impl Transport {
     /// gives each. Call until it returns 0.
     pub fn recv_batch(&mut self) -> usize {
         match self {
+            Transport::Knet(knet) => knet.recv_batch(),
             Transport::Udp(udp) => udp.recv_batch(),
             Transport::Udpu(udpu) => udpu.recv_batch(),
         }
@@ -121,6 +132,7 @@ impl Transport {
     /// A datagram of the last batch and the address it came from.
     pub fn packet(&self, index: usize) -> (&[u8], IpAddr) {
         match self {
+            Transport::Knet(knet) => knet.packet(index),
             Transport::Udp(udp) => udp.packet(index),
             Transport::Udpu(udpu) => udpu.packet(index),
         }
@@ -130,6 +142,7 @@ impl Transport {
     /// returns a change.
     pub fn fds(&self) -> Vec<RawFd> {
         match self {
+            Transport::Knet(knet) => knet.fds(),
             Transport::Udp(udp) => udp.fds(),
             Transport::Udpu(udpu) => udpu.fds(),
         }
@@ -140,6 +153,8 @@ impl Transport {
     /// [`fds`](Self::fds) and tell the ring (`interface_changed`).
     pub fn check_interface(&mut self) -> io::Result<Option<Link>> {
         match self {
+            // Links watch themselves, and addresses may come late.
+            Transport::Knet(_) => Ok(None),
             Transport::Udp(udp) => udp.check_interface(),
             Transport::Udpu(udpu) => udpu.check_interface(),
         }
@@ -148,23 +163,58 @@ impl Transport {
     /// The state of the interface as last seen.
     pub fn link(&self) -> Link {
         match self {
+            Transport::Knet(knet) => knet.link(),
             Transport::Udp(udp) => udp.link(),
             Transport::Udpu(udpu) => udpu.link(),
         }
     }
 
-    /// Replaces the list of nodes (own one included or not).
+    /// Replaces the list of nodes (own one included or not). Links are set one by one instead:
+    /// [`Knet::set_links`].
     pub fn set_members(&mut self, members: &[Member]) {
         match self {
+            Transport::Knet(_) => {}
             Transport::Udp(udp) => udp.set_members(members),
             Transport::Udpu(udpu) => udpu.set_members(members),
+        }
+    }
+
+    /// When to call [`handle_timeout`](Self::handle_timeout).
+    pub fn next_deadline(&self) -> Option<Time> {
+        match self {
+            Transport::Knet(knet) => knet.next_deadline(),
+            Transport::Udp(_) | Transport::Udpu(_) => None,
+        }
+    }
+
+    /// Time has passed.
+    pub fn handle_timeout(&mut self, now: Time) {
+        match self {
+            Transport::Knet(knet) => knet.handle_timeout(now),
+            Transport::Udp(_) | Transport::Udpu(_) => {}
+        }
+    }
+
+    /// The links, if that is what it is.
+    pub fn knet(&self) -> Option<&Knet> {
+        match self {
+            Transport::Knet(knet) => Some(knet),
+            Transport::Udp(_) | Transport::Udpu(_) => None,
+        }
+    }
+
+    /// The links, to be changed.
+    pub fn knet_mut(&mut self) -> Option<&mut Knet> {
+        match self {
+            Transport::Knet(knet) => Some(knet),
+            Transport::Udp(_) | Transport::Udpu(_) => None,
         }
     }
 
     /// Datagrams rejected because their sender is not listed (`block_unlisted_ips`).
     pub fn rejected(&self) -> u64 {
         match self {
-            Transport::Udp(_) => 0,
+            Transport::Udp(_) | Transport::Knet(_) => 0,
             Transport::Udpu(udpu) => udpu.rejected(),
         }
     }

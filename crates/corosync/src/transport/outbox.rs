@@ -21,14 +21,20 @@ const ROW_BYTES: usize = 60_000;
 const REFUSALS: u32 = 3;
 
 /// A queue of datagrams for one socket.
-#[derive(Debug, Default)]
-pub(super) struct Outbox {
-    queue: Vec<(SockAddr, Bytes)>,
+#[derive(Debug)]
+pub(super) struct Outbox<P = Bytes> {
+    queue: Vec<(SockAddr, P)>,
     refused_rows: u32,
 }
 
-impl Outbox {
-    pub(super) fn push(&mut self, to: SockAddr, packet: Bytes) {
+impl<P> Default for Outbox<P> {
+    fn default() -> Outbox<P> {
+        Outbox { queue: Vec::new(), refused_rows: 0 }
+    }
+}
+
+impl<P: AsRef<[u8]>> Outbox<P> {
+    pub(super) fn push(&mut self, to: SockAddr, packet: P) {
         self.queue.push((to, packet));
     }
 
@@ -43,6 +49,16 @@ impl Outbox {
     /// Sends all; returns how many were not taken. One refused datagram (say, `EPERM` of a
     /// firewall or `ENETUNREACH`) does not hold up the others.
     pub(super) fn flush(&mut self, socket: &Socket) -> usize {
+        self.flush_with(socket, &mut || false)
+    }
+
+    /// The same for a socket that keeps reports about earlier datagrams: `reported` takes them,
+    /// and says whether the error may have been one of those.
+    pub(super) fn flush_with(
+        &mut self,
+        socket: &Socket,
+        reported: &mut dyn FnMut() -> bool,
+    ) -> usize {
         let rows = self.refused_rows < REFUSALS;
         let mut runs = rows_of(&self.queue, rows);
         let mut failures = 0;
@@ -63,6 +79,7 @@ impl Outbox {
                     let single = |packet| Run { to: row.to, packets: vec![packet] };
                     runs.splice(from..from, row.packets.iter().copied().map(single));
                 }
+                Err(_) if reported() => {}
                 Err(_) => {
                     failures += runs[from].packets.len();
                     from += 1;
@@ -75,7 +92,7 @@ impl Outbox {
 }
 
 /// The queue as runs; every datagram is one of its own unless `rows`.
-fn rows_of(queue: &[(SockAddr, Bytes)], rows: bool) -> Vec<Run<'_>> {
+fn rows_of<P: AsRef<[u8]>>(queue: &[(SockAddr, P)], rows: bool) -> Vec<Run<'_>> {
     let mut destinations: Vec<&SockAddr> = Vec::new();
     for (to, _) in queue.iter().rev() {
         if !destinations.contains(&to) {
@@ -86,6 +103,7 @@ fn rows_of(queue: &[(SockAddr, Bytes)], rows: bool) -> Vec<Run<'_>> {
     for destination in destinations.into_iter().rev() {
         let mut row: Option<(usize, usize)> = None;
         for (to, packet) in queue.iter().filter(|(to, _)| to == destination) {
+            let packet = packet.as_ref();
             // A row goes on while each is as long as the first; a shorter one ends it.
             let fits = |(size, bytes): &(usize, usize)| {
                 packet.len() <= *size && bytes + packet.len() <= ROW_BYTES

@@ -25,6 +25,16 @@ pub(super) fn socket_addr(addr: IpAddr, port: u16, index: u32) -> SockAddr {
 
 /// A nonblocking UDP socket bound to `addr`, with large buffers and high priority.
 pub(super) fn udp_socket(addr: &SockAddr, reuse: bool) -> io::Result<Socket> {
+    udp_socket_with(addr, reuse, SOCKET_BUFFER, |_| Ok(()))
+}
+
+/// The same, with buffers of a given size and options of one's own.
+pub(super) fn udp_socket_with(
+    addr: &SockAddr,
+    reuse: bool,
+    buffer: usize,
+    prepare: impl FnOnce(&Socket) -> io::Result<()>,
+) -> io::Result<Socket> {
     let domain = Domain::from(i32::from(addr.family()));
     let socket = Socket::new(domain, Type::DGRAM.nonblocking().cloexec(), Some(Protocol::UDP))?;
     socket.set_reuse_address(reuse)?;
@@ -32,12 +42,13 @@ pub(super) fn udp_socket(addr: &SockAddr, reuse: bool) -> io::Result<Socket> {
         socket.set_only_v6(true)?;
     }
     // The kernel caps these silently; more is only for the privileged.
-    socket.set_recv_buffer_size(SOCKET_BUFFER)?;
-    socket.set_send_buffer_size(SOCKET_BUFFER)?;
-    sys::force_buffers(socket.as_fd(), SOCKET_BUFFER);
+    socket.set_recv_buffer_size(buffer)?;
+    socket.set_send_buffer_size(buffer)?;
+    sys::force_buffers(socket.as_fd(), buffer);
     sys::accept_rows(socket.as_fd());
     // Not permitted in every container, and only an optimisation.
     let _ = socket.set_priority(PRIORITY);
+    prepare(&socket)?;
     socket.bind(addr)?;
     Ok(socket)
 }

@@ -29,12 +29,13 @@ pub(super) struct RecvBatch {
     buffer: Vec<u8>,
     got: Vec<Place>,
     is_full: bool,
+    is_failed: bool,
 }
 
 impl RecvBatch {
     pub(super) fn new() -> RecvBatch {
         let got = Vec::with_capacity(BATCH);
-        RecvBatch { buffer: vec![0; BATCH * MAX_DATAGRAM], got, is_full: false }
+        RecvBatch { buffer: vec![0; BATCH * MAX_DATAGRAM], got, is_full: false, is_failed: false }
     }
 
     /// Fills the batch from a nonblocking socket; 0 when nothing is there (or the socket has an
@@ -70,6 +71,8 @@ impl RecvBatch {
                 ptr::null_mut(),
             )
         };
+        self.is_failed =
+            count < 0 && io::Error::last_os_error().kind() != io::ErrorKind::WouldBlock;
         let count = usize::try_from(count).unwrap_or(0);
         self.is_full = count == BATCH;
         for index in 0..count {
@@ -94,6 +97,11 @@ impl RecvBatch {
     /// Whether the last fill may have left something in the socket.
     pub(super) fn is_full(&self) -> bool {
         self.is_full
+    }
+
+    /// Whether the last fill got an error instead of datagrams.
+    pub(super) fn is_failed(&self) -> bool {
+        self.is_failed
     }
 
     /// A datagram of the last fill and its sender.
