@@ -96,7 +96,8 @@ pub fn read_crypto(map: &Map, host: &dyn Host) -> Result<Option<CryptoConfig>, S
     let word = |key: &str, secure: &str| {
         map.get_text(key).unwrap_or_else(|| if secauth { secure.into() } else { "none".into() })
     };
-    let (cipher, hash) = (word("totem.crypto_cipher", "aes256"), word("totem.crypto_hash", "sha256"));
+    let (cipher, hash) =
+        (word("totem.crypto_cipher", "aes256"), word("totem.crypto_hash", "sha256"));
     let cipher = Cipher::parse(&cipher).ok_or("Invalid cipher type")?;
     let hash = Hash::parse(&hash).ok_or("Invalid hash type")?;
     if cipher != Cipher::None && hash == Hash::None {
@@ -276,7 +277,8 @@ fn check_nodes(nodes: &[Node]) -> Result<(), String> {
     }
     for (at, (number, ip)) in first.addrs.iter().enumerate() {
         let other = nodes.iter().filter_map(|node| node.addrs.get(at));
-        if let Some((_, other)) = other.into_iter().find(|(_, other)| other.is_ipv4() != ip.is_ipv4())
+        if let Some((_, other)) =
+            other.into_iter().find(|(_, other)| other.is_ipv4() != ip.is_ipv4())
         {
             return Err(parse_error(format_args!(
                 "Nodes for link {number} have different IP families (compared {ip} with {other})"

@@ -150,15 +150,12 @@ impl Timing {
         let threshold = unsigned("totem.knet_compression_threshold", 0);
         let model = map.get("totem.knet_compression_model").cloned().unwrap_or("none".into());
         let level = map.get("totem.knet_compression_level").cloned().unwrap_or(Value::I32(0));
-        let pongs = unsigned("totem.interface.0.knet_pong_count", 2).max(1);
         for (key, value) in [
             ("knet_pmtud_interval", Value::U32(interval)),
             ("knet_mtu", Value::U32(mtu)),
             ("knet_compression_threshold", Value::U32(threshold)),
             ("knet_compression_model", model),
             ("knet_compression_level", level),
-            ("interface.0.knet_ping_interval", Value::U32(self.token / (2 * pongs))),
-            ("interface.0.knet_ping_timeout", Value::U32(self.token / pongs)),
         ] {
             map.put(&format!("runtime.config.totem.{key}"), value);
         }

@@ -183,7 +183,13 @@ pub fn read(
     timing.publish(map);
     let knet = match transport {
         Transport::Knet => Some(knet::read(map, ring.node_id, &ring.nodes, &timing, crypto)?),
-        Transport::Udp | Transport::Udpu => None,
+        Transport::Udp | Transport::Udpu => {
+            // Nobody pings, but the keys are there.
+            let base = "runtime.config.totem.interface.0";
+            map.put(&format!("{base}.knet_ping_interval"), Value::U32(timing.token / 4));
+            map.put(&format!("{base}.knet_ping_timeout"), Value::U32(timing.token / 2));
+            None
+        }
     };
     Ok(TotemConfig {
         transport,
@@ -311,7 +317,9 @@ fn from_nodelist(
                 return Err(if pos == local_pos {
                     "Knet requires an explicit nodeid for the local node".into()
                 } else {
-                    format!("Knet requires an explicit nodeid to be specified for address '{addr}'.")
+                    format!(
+                        "Knet requires an explicit nodeid to be specified for address '{addr}'."
+                    )
                 });
             }
             None => {

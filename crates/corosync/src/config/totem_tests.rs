@@ -247,15 +247,52 @@ fn knet_is_the_default_with_a_nodelist() {
 fn knets_demands_are_named() {
     let p = "parse error in config: ";
     for (keys, list, wanted) in [
-        ("", TWO_LINKS.replace(" nodeid: 2\n", ""), "Knet requires an explicit nodeid to be specified for address '192.168.100.11'.".to_owned()),
-        ("", TWO_LINKS.replace("nodeid: 2", "nodeid: 65536"), "Knet requires nodeid to be less than 65536 for address '192.168.100.11'.".into()),
-        ("", TWO_LINKS.replace(" name: pacemaker02\n", ""), format!("{p}for a multi-link configuration, all nodes must have a 'name' attribute")),
-        ("", TWO_LINKS.replace(" ring1_addr: 10.1.0.2\n", ""), format!("{p}Not all nodes have the same number of links")),
-        ("", TWO_LINKS.replace("10.1.0.2", "fd00::2"), format!("{p}Nodes for link 1 have different IP families (compared 10.1.0.1 with fd00::2)")),
-        ("link_mode: best", TWO_LINKS.into(), format!("{p}The Knet link mode \"best\" specified is invalid.  It must be active, passive or rr.")),
-        ("crypto_cipher: aes256\ncrypto_hash: sha1\nkeyfile: /nowhere", TWO_LINKS.into(), "Could not open /nowhere: No such file or directory".into()),
+        (
+            "",
+            TWO_LINKS.replace(" nodeid: 2\n", ""),
+            "Knet requires an explicit nodeid to be specified for address '192.168.100.11'."
+                .to_owned(),
+        ),
+        (
+            "",
+            TWO_LINKS.replace("nodeid: 2", "nodeid: 65536"),
+            "Knet requires nodeid to be less than 65536 for address '192.168.100.11'.".into(),
+        ),
+        (
+            "",
+            TWO_LINKS.replace(" name: pacemaker02\n", ""),
+            format!("{p}for a multi-link configuration, all nodes must have a 'name' attribute"),
+        ),
+        (
+            "",
+            TWO_LINKS.replace(" ring1_addr: 10.1.0.2\n", ""),
+            format!("{p}Not all nodes have the same number of links"),
+        ),
+        (
+            "",
+            TWO_LINKS.replace("10.1.0.2", "fd00::2"),
+            format!(
+                "{p}Nodes for link 1 have different IP families (compared 10.1.0.1 with fd00::2)"
+            ),
+        ),
+        (
+            "link_mode: best",
+            TWO_LINKS.into(),
+            format!(
+                "{p}The Knet link mode \"best\" specified is invalid.  It must be active, passive or rr."
+            ),
+        ),
+        (
+            "crypto_cipher: aes256\ncrypto_hash: sha1\nkeyfile: /nowhere",
+            TWO_LINKS.into(),
+            "Could not open /nowhere: No such file or directory".into(),
+        ),
         ("crypto_hash: sha1\nkey: short", TWO_LINKS.into(), "key is too short".into()),
-        ("interface {\n knet_transport: tcp\n}", TWO_LINKS.into(), format!("{p}Unrecognised knet_transport. expected 'udp' or 'sctp'")),
+        (
+            "interface {\n knet_transport: tcp\n}",
+            TWO_LINKS.into(),
+            format!("{p}Unrecognised knet_transport. expected 'udp' or 'sctp'"),
+        ),
     ] {
         let (_, config, _) = read_text(&format!("{}{list}", totem(keys)));
         assert_eq!(config.unwrap_err(), wanted, "{keys}");

@@ -12,6 +12,15 @@ pub const GROUP_SERVICES: &[u8] = b"a";
 /// Process group of the synchronisation.
 pub const GROUP_SYNC: &[u8] = b"sync";
 
+/// A step of changing the key of the transport.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum CryptoPhase {
+    /// Send with the new key.
+    Activate,
+    /// Forget the old key.
+    CleanUp,
+}
+
 /// Something the shell has to do.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Output {
@@ -55,6 +64,8 @@ pub enum Output {
     },
     /// Read the configuration files again and call `Engine::handle_reload`.
     ReadConfig,
+    /// Go on with changing the transport's key.
+    Crypto(CryptoPhase),
     /// The keys of `logging.` changed.
     LogConfigChanged,
     /// The keys of `totem.` changed.

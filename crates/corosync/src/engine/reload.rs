@@ -43,6 +43,12 @@ impl Engine {
         self.settle(now);
     }
 
+    /// The reload brought another key, and it is loaded.
+    pub fn handle_crypto_loaded(&mut self, now: Time) {
+        self.cfg.crypto_loaded(ctx!(self, now));
+        self.settle(now);
+    }
+
     fn try_reload(
         &mut self,
         now: Time,

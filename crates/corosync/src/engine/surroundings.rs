@@ -6,19 +6,30 @@ use base::NodeId;
 
 use crate::cmap::Value;
 
-/// The state of a node's link.
+/// The state of one link to a node.
 #[derive(Clone, Debug, PartialEq, Eq, Default)]
-pub struct NodeStatus {
-    /// It takes part in the membership protocol.
-    pub is_reachable: bool,
+pub struct LinkStatus {
+    /// Its number.
+    pub number: u8,
     /// The link is configured and bound.
     pub is_enabled: bool,
     /// Packets get through.
     pub is_connected: bool,
     /// Largest payload.
     pub mtu: u32,
-    /// Its address.
-    pub address: String,
+    /// The address of this end (udp and udpu name the other).
+    pub source: String,
+    /// The address of the other end (knet).
+    pub destination: String,
+}
+
+/// The state of a node.
+#[derive(Clone, Debug, PartialEq, Eq, Default)]
+pub struct NodeStatus {
+    /// It takes part in the membership protocol, or is within reach of the links.
+    pub is_reachable: bool,
+    /// Its links.
+    pub links: Vec<LinkStatus>,
 }
 
 /// What the core asks the shell while it answers a request.

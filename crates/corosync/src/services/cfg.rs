@@ -9,7 +9,7 @@ use std::time::Duration;
 use base::log::Priority;
 use base::{NodeId, Time};
 
-use crate::engine::{ConnId, Ctx, Output, ServiceId, Surroundings, exec_id};
+use crate::engine::{ConnId, CryptoPhase, Ctx, Output, ServiceId, Surroundings, exec_id};
 use crate::wire::{CsError, Fields, Message};
 
 const SUBSYS: &str = "CFG";
@@ -24,6 +24,10 @@ mod function {
     pub(super) const RELOAD_CONFIG: u16 = 3;
     pub(super) const CRYPTO_RECONFIG: u16 = 4;
 }
+
+/// Steps of changing the key.
+const PHASE_ACTIVATE: u32 = 1;
+const PHASE_CLEANUP: u32 = 2;
 
 const FLAG_REGARDLESS: u32 = 1;
 const FLAG_IMMEDIATE: u32 = 2;
@@ -150,6 +154,11 @@ impl Cfg {
     pub fn logs_reopened(&self, ctx: &mut Ctx<'_>, conn: ConnId, worked: bool) {
         let error = if worked { CsError::Ok } else { CsError::FailedOperation };
         ctx.reply_status(conn, 15, error);
+    }
+
+    /// A new key was loaded: from the place in the order where this comes back, it is used.
+    pub fn crypto_loaded(&self, ctx: &mut Ctx<'_>) {
+        announce_crypto(ctx, PHASE_ACTIVATE);
     }
 
     /// The reload on this node ended.
@@ -335,11 +344,14 @@ impl Cfg {
             answer.put_u32(24, 1);
             answer.put_u32(28, node);
             answer.put_u8(32, u8::from(status.is_reachable));
-            let link = 24 + 16;
-            answer.put_u8(link, u8::from(status.is_enabled));
-            answer.put_u8(link + 1, u8::from(status.is_connected));
-            answer.put_u32(link + 4, status.mtu);
-            answer.put(link + 8, cut(&status.address));
+            for link in status.links.iter().filter(|link| link.number < 8) {
+                let at = 24 + 16 + 520 * usize::from(link.number);
+                answer.put_u8(at, u8::from(link.is_enabled));
+                answer.put_u8(at + 1, u8::from(link.is_connected));
+                answer.put_u32(at + 4, link.mtu);
+                answer.put(at + 8, cut(&link.source));
+                answer.put(at + 264, cut(&link.destination));
+            }
             answer
         } else {
             refused(CsError::FailedOperation)
@@ -385,8 +397,22 @@ impl Cfg {
                 }
                 ctx.out.push(Output::ReadConfig);
             }
-            // Phases of a new key: only the knet transport has keys.
-            function::CRYPTO_RECONFIG => {}
+            // Each node follows its own announcements: they come behind what it sent before.
+            function::CRYPTO_RECONFIG if from == ctx.me => {
+                let phase = message.u32(16).unwrap_or(0);
+                ctx.log(Priority::Debug, SUBSYS, || {
+                    format!("Crypto reconfiguration phase {phase}")
+                });
+                let phase = match phase {
+                    PHASE_ACTIVATE => CryptoPhase::Activate,
+                    PHASE_CLEANUP => CryptoPhase::CleanUp,
+                    _ => return,
+                };
+                ctx.out.push(Output::Crypto(phase));
+                if phase == CryptoPhase::Activate {
+                    announce_crypto(ctx, PHASE_CLEANUP);
+                }
+            }
             _ => {}
         }
     }
@@ -395,6 +421,13 @@ impl Cfg {
 /// What fits a 256-byte C string.
 fn cut(text: &str) -> &[u8] {
     &text.as_bytes()[..text.len().min(255)]
+}
+
+fn announce_crypto(ctx: &mut Ctx<'_>, phase: u32) {
+    let id = exec_id(ServiceId::Cfg, function::CRYPTO_RECONFIG);
+    let mut request = Message::request(id, 24);
+    request.put_u32(16, phase);
+    ctx.mcast(ServiceId::Cfg, function::CRYPTO_RECONFIG, request.into_bytes());
 }
 
 fn send_shutdown(ctx: &mut Ctx<'_>) {

@@ -146,6 +146,11 @@ impl Daemon {
             if what == "schedmiss" || is_all {
                 self.sched_misses.clear();
             }
+            if (what == "knet" || is_all)
+                && let Some(knet) = self.transport.knet_mut()
+            {
+                knet.core_mut().clear_stats();
+            }
         }
     }
 

@@ -179,14 +179,15 @@ impl Daemon {
         let downcheck = self.wants_downcheck().then_some(self.downcheck_at);
         let (stats, sample) = (self.engine.stats_deadline(), self.engine.sample_deadline());
         let (ring, engine) = (self.srp.next_deadline(), self.engine.next_deadline());
-        [ring, engine, stats, sample, self.watchdog.deadline(), downcheck]
+        let links = self.transport.next_deadline();
+        [links, ring, engine, stats, sample, self.watchdog.deadline(), downcheck]
             .into_iter()
             .flatten()
             .min()
     }
 
     fn wants_downcheck(&self) -> bool {
-        self.is_alone || self.transport.link() == Link::Down
+        self.transport.knet().is_none() && (self.is_alone || self.transport.link() == Link::Down)
     }
 
     /// The kernel let us sleep longer than the ring can bear: administrators must know.
@@ -237,6 +238,9 @@ impl Daemon {
 
     fn time_passed(&mut self) {
         let now = now();
+        if self.transport.next_deadline().is_some_and(|at| at <= now) {
+            self.transport.handle_timeout(now);
+        }
         if self.srp.next_deadline().is_some_and(|at| at <= now) {
             self.srp.handle_timeout(now);
         }
@@ -260,8 +264,12 @@ impl Daemon {
     // --- The ring's sockets ---
 
     fn watch_ring(&mut self) {
-        for fd in self.transport.fds() {
-            if let Err(error) = self.lp.add(process::watched(fd), RING, Interest::READ) {
+        self.watch(&self.transport.fds());
+    }
+
+    pub(super) fn watch(&self, fds: &[std::os::fd::RawFd]) {
+        for fd in fds {
+            if let Err(error) = self.lp.add(process::watched(*fd), RING, Interest::READ) {
                 base::error!(sub: "TOTEM", "Can't watch a socket: {}", strerror(&error));
             }
         }
@@ -387,6 +395,10 @@ pub(super) fn members(config: &TotemConfig) -> Vec<Member> {
 
 /// The sockets that the configuration asks for.
 fn open_transport(config: &TotemConfig) -> std::io::Result<Transport> {
+    if let Some(knet) = &config.knet {
+        base::notice!(sub: "TOTEM", "Initializing transport (Kronosnet).");
+        return super::knet::open(config, knet).map(Transport::Knet);
+    }
     match config.mcast {
         Some(mcastaddr) => {
             base::notice!(sub: "TOTEM", "Initializing transport (UDP/IP Multicast).");

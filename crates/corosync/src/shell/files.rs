@@ -139,6 +139,16 @@ impl Drop for PidFile {
     }
 }
 
+/// A seed for numbers that nobody may guess.
+///
+/// # Errors
+/// The system has no random source.
+pub(super) fn secret_seed() -> io::Result<[u8; 32]> {
+    let mut bytes = [0; 32];
+    File::open("/dev/urandom")?.read_exact(&mut bytes)?;
+    Ok(bytes)
+}
+
 /// A random seed for the join delays.
 pub(super) fn seed() -> u64 {
     let mut bytes = [0; 8];

@@ -13,6 +13,7 @@ mod daemon;
 mod files;
 mod host;
 mod ipc;
+mod knet;
 mod logs;
 mod options;
 mod perform;

@@ -102,9 +102,12 @@ impl Daemon {
             is_transitional: change.kind == ConfigKind::Transitional,
         };
         let config = &self.config;
-        let ip_text = |node: NodeId| match config.address_of(node) {
-            Some(ip) => format!("r(0) ip({ip}) "),
-            None => format!("r(0) ip({node}) "),
+        let ip_text = |node: NodeId| {
+            let all = config.addresses_of(node);
+            if all.is_empty() {
+                return format!("r(0) ip({node}) ");
+            }
+            all.iter().map(|(number, ip)| format!("r({number}) ip({ip}) ")).collect()
         };
         self.engine.handle_membership(now, &change, &ip_text);
     }
@@ -135,6 +138,7 @@ impl Daemon {
             Output::Loaded { service } => self.open_socket(service),
             Output::Log { priority, subsys, text } => base::log!(priority, sub: subsys, "{text}"),
             Output::ReadConfig => self.reload(now),
+            Output::Crypto(phase) => self.change_crypto(phase),
             Output::LogConfigChanged => self.log_changed = true,
             Output::TotemConfigChanged => self.totem_changed = true,
             Output::ReopenLogs { conn } => {
@@ -259,6 +263,7 @@ impl Daemon {
             if read.node_id != current.node_id || read.bind != current.bind {
                 return Err("The local node's id and address cannot be changed at run-time".into());
             }
+            super::knet::check_change(current, &read)?;
             logging::read(map)?;
             *fresh.borrow_mut() = Some(read);
             Ok(())
@@ -269,6 +274,9 @@ impl Daemon {
             self.config.timing = new.timing;
             self.transport.set_members(&members(&self.config));
             self.srp.set_config(ring_config(&self.config));
+            if let Some(knet) = new.knet {
+                self.change_links(now, knet);
+            }
         }
     }
 }

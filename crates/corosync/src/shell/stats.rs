@@ -12,7 +12,7 @@ use totem::Srp;
 use super::ipc::Ipc;
 use crate::cmap::Value;
 use crate::config::totem::TotemConfig;
-use crate::engine::{NodeStatus, Surroundings};
+use crate::engine::{LinkStatus, NodeStatus, Surroundings};
 use crate::transport::{Link, Transport};
 
 /// The daemon, as far as a request may look at it.
@@ -38,6 +38,9 @@ impl Surroundings for View<'_> {
             all.push((format!("{base}.timestamp"), Value::U64(*epoch)));
             all.push((format!("{base}.delay"), Value::F32(*delay)));
         }
+        if let Some(knet) = self.transport.knet() {
+            super::knet::stats(knet, &mut all);
+        }
         all
     }
 
@@ -54,22 +57,30 @@ impl Surroundings for View<'_> {
             None => return Some(NodeStatus::default()),
         };
         let is_reachable = self.srp.processors().contains(&node);
-        Some(NodeStatus {
-            is_reachable,
+        if let (Some(knet), Some(config)) = (self.transport.knet(), &self.config.knet) {
+            return super::knet::node_status(knet, config, self.config.node_id, node);
+        }
+        let link = LinkStatus {
             is_enabled: matches!(self.transport.link(), Link::Up(_)),
             is_connected: is_reachable,
             mtu: self.config.net_mtu,
-            address: address.to_string(),
-        })
+            source: address.to_string(),
+            ..LinkStatus::default()
+        };
+        Some(NodeStatus { is_reachable, links: vec![link] })
     }
 
     fn addresses(&self, node: NodeId) -> Vec<IpAddr> {
         let known = self.config.nodes.iter().any(|listed| listed.id == node)
             || self.srp.processors().contains(&node);
-        self.config.address_of(node).filter(|_| known).into_iter().collect()
+        let addresses = self.config.addresses_of(node).into_iter().map(|(_, ip)| ip);
+        addresses.filter(|_| known).collect()
     }
 
     fn links(&self) -> Vec<(String, String)> {
+        if let (Some(knet), Some(config)) = (self.transport.knet(), &self.config.knet) {
+            return super::knet::ring_status(knet, config, &self.config);
+        }
         let status = match self.transport.link() {
             Link::Up(_) => "OK",
             Link::Down => "FAULTY",

@@ -61,8 +61,8 @@ pub struct Knet {
     messages: Vec<(Range<usize>, IpAddr)>,
     reports: Vec<(u8, Report)>,
     scratch: Vec<u8>,
-    /// Descriptors changed: poll the new ones.
-    is_changed: bool,
+    /// Descriptors that nobody polls yet.
+    opened: Vec<RawFd>,
 }
 
 impl Knet {
@@ -70,11 +70,7 @@ impl Knet {
     ///
     /// # Errors
     /// The system's; addresses need not exist yet.
-    pub fn new(
-        config: Config,
-        links: &[KnetLink],
-        crypto: Option<Crypto>,
-    ) -> io::Result<Knet> {
+    pub fn new(config: Config, links: &[KnetLink], crypto: Option<Crypto>) -> io::Result<Knet> {
         let now = now();
         let mut core = Core::new(config);
         let is_encrypted = crypto.is_some();
@@ -91,7 +87,7 @@ impl Knet {
             messages: Vec::new(),
             reports: Vec::new(),
             scratch: Vec::new(),
-            is_changed: false,
+            opened: Vec::new(),
         };
         knet.set_links(links)?;
         Ok(knet)
@@ -132,19 +128,17 @@ impl Knet {
                 self.core.remove_link(now, host, number);
             }
         }
-        let before = self.links.len();
         self.links.retain(|open| {
             links.iter().any(|link| link.number == open.number && link.local == open.local)
         });
-        self.is_changed |= self.links.len() != before;
         for link in links {
             if !self.links.iter().any(|open| open.number == link.number) {
                 match open(link.local) {
                     Ok(socket) => {
                         let (number, local) = (link.number, link.local);
                         let outbox = Outbox::default();
+                        self.opened.push(socket.as_raw_fd());
                         self.links.push(LinkSocket { number, local, socket, outbox });
-                        self.is_changed = true;
                         base::info!(
                             sub: "TOTEM",
                             "Configured link number {number}: local addr: {}, port={}",
@@ -171,9 +165,9 @@ impl Knet {
         result
     }
 
-    /// Whether descriptors were opened since this was last asked.
-    pub fn take_changed(&mut self) -> bool {
-        std::mem::take(&mut self.is_changed)
+    /// Descriptors opened since this was last asked: they want to be polled.
+    pub fn take_opened(&mut self) -> Vec<RawFd> {
+        std::mem::take(&mut self.opened)
     }
 
     /// Loads the encryption to come: it serves for receiving at once.

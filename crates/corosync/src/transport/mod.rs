@@ -19,8 +19,8 @@ mod sys_errors;
 mod udp;
 mod udpu;
 
-pub use interface::{InterfaceAddr, find_interface, interfaces};
 pub use self::knet::{Knet, KnetLink};
+pub use interface::{InterfaceAddr, find_interface, interfaces};
 pub use node_id::node_id_from_address;
 pub use udp::{Udp, UdpConfig};
 pub use udpu::{Udpu, UdpuConfig};
