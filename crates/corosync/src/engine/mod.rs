@@ -22,7 +22,9 @@ use base::log::Priority;
 use base::{NodeId, Time};
 
 pub use crate::services::mon::Sample;
-pub use context::{Counters, CryptoPhase, Ctx, GROUP_SERVICES, GROUP_SYNC, Output, Watchdog, exec_id};
+pub use context::{
+    Counters, CryptoPhase, Ctx, GROUP_SERVICES, GROUP_SYNC, Output, Watchdog, exec_id,
+};
 pub use requests::Admission;
 pub use surroundings::{LinkStatus, NodeStatus, Surroundings};
 use table::services_prefix;
