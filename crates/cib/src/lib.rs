@@ -17,6 +17,7 @@ pub mod options;
 pub mod patch;
 pub mod rc;
 pub mod request;
+pub mod sample;
 pub mod schema;
 pub mod settings;
 pub mod store;
