@@ -207,9 +207,16 @@ fn change(cib: &Arc<Element>, op: Op, request: &Request<'_>) -> Outcome {
     if counts && !request.has(call::NO_MTIME) {
         stamp(&mut new, request);
     }
-    if request.section != "status"
-        && let Err(problems) = schema::validate(&new)
-    {
+    // What is written to the status is not judged. Where it costs nothing it is looked at all the
+    // same, because the next change of the configuration can then be judged by itself.
+    let judged = request.section != "status";
+    let verdict = if judged || schema::is_known_valid(cib) {
+        schema::validate_after(cib, &new)
+    } else {
+        Err(Vec::new())
+    };
+    let is_valid = verdict.is_ok();
+    if judged && let Err(problems) = verdict {
         return Outcome {
             output: Some(Arc::new(new)),
             diff: patch,
@@ -217,10 +224,14 @@ fn change(cib: &Arc<Element>, op: Op, request: &Request<'_>) -> Outcome {
             ..Outcome::failed(Rc::SCHEMA_VALIDATION)
         };
     }
+    let new = Arc::new(new);
+    if is_valid {
+        schema::remember_valid(&new);
+    }
     Outcome {
         rc: Rc::OK,
         output: None,
-        document: Some(Arc::new(new)),
+        document: Some(new),
         diff: patch,
         persist: configuration || op == Op::Replace && replaces_document(request),
         problems: Vec::new(),

@@ -45,8 +45,8 @@ pub fn document(resources: usize, nodes: usize) -> Element {
 
 /// A document of about that many bytes.
 pub fn of_size(bytes: usize) -> Element {
-    let of = |resources: usize| document(resources, (resources / 12).clamp(2, 16));
-    // The history grows with nodes and resources: approach the size from below.
+    let nodes = if bytes < 1_000_000 { 4 } else { 16 };
+    let of = |resources: usize| document(resources, nodes);
     let mut resources = 10;
     loop {
         let length = of(resources).to_text().len();

@@ -7,6 +7,7 @@
 //!
 //! Source: `spec/cib.md` §3, §11.
 
+mod change;
 mod conditions;
 pub mod relaxng;
 mod table;
@@ -17,6 +18,8 @@ use std::fmt;
 use std::sync::OnceLock;
 
 use xml::{Element, Node};
+
+pub use change::{is_known_valid, remember_valid, validate_after};
 
 /// A version of the grammar as number: major times 100 plus minor.
 pub type Version = u16;
