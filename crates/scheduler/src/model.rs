@@ -321,6 +321,8 @@ pub enum Severity {
     Error,
     /// It may get worse.
     Warning,
+    /// A warning in the log that says nothing about this cluster's state.
+    Caution,
     /// For the log.
     Notice,
 }

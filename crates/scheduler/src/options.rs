@@ -189,7 +189,7 @@ impl Sched {
         }
         if !options.startup_fencing {
             let text = "Blind faith: not fencing unseen nodes";
-            self.say(Severity::Warning, "unpack_config", text);
+            self.say(Severity::Caution, "unpack_config", text);
         }
         if options.boolean(&["have-watchdog"], false) {
             self.have_fencing = true;

@@ -145,7 +145,7 @@ impl Report<'_> {
                     self.warnings += 1;
                     "warning"
                 }
-                Severity::Error | Severity::Warning | Severity::Notice => {
+                Severity::Error | Severity::Warning | Severity::Caution | Severity::Notice => {
                     crate::logging::scheduler_message(message);
                     continue;
                 }

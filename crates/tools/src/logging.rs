@@ -92,7 +92,9 @@ pub fn scheduler_message(message: &scheduler::model::Message) {
     use scheduler::model::Severity;
     let (priority, word) = match message.severity {
         Severity::ConfigError | Severity::Error => (Priority::Error, "error"),
-        Severity::ConfigWarning | Severity::Warning => (Priority::Warning, "warning"),
+        Severity::ConfigWarning | Severity::Warning | Severity::Caution => {
+            (Priority::Warning, "warning")
+        }
         Severity::Notice => (Priority::Notice, "notice"),
     };
     if base::log::enabled(priority, "") || is_traced(message.source) {

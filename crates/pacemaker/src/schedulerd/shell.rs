@@ -160,7 +160,9 @@ impl Shell {
 fn log(message: &Message) {
     match message.severity {
         Severity::ConfigError | Severity::Error => base::error!("{}", message.text),
-        Severity::ConfigWarning | Severity::Warning => base::warning!("{}", message.text),
+        Severity::ConfigWarning | Severity::Warning | Severity::Caution => {
+            base::warning!("{}", message.text)
+        }
         Severity::Notice => base::notice!("{}", message.text),
     }
 }
