@@ -20,53 +20,6 @@ pub(crate) struct Names {
     pub agents: Vec<String>,
 }
 
-/// Cluster options people set by hand.
-const PROPERTIES: &[&str] = &[
-    "batch-limit",
-    "cluster-delay",
-    "cluster-ipc-limit",
-    "cluster-recheck-interval",
-    "concurrent-fencing",
-    "dc-deadtime",
-    "election-timeout",
-    "enable-acl",
-    "enable-startup-probes",
-    "fence-reaction",
-    "join-finalization-timeout",
-    "join-integration-timeout",
-    "load-threshold",
-    "maintenance-mode",
-    "migration-limit",
-    "no-quorum-policy",
-    "node-action-limit",
-    "node-health-base",
-    "node-health-green",
-    "node-health-red",
-    "node-health-strategy",
-    "node-health-yellow",
-    "pe-error-series-max",
-    "pe-input-series-max",
-    "pe-warn-series-max",
-    "placement-strategy",
-    "priority-fencing-delay",
-    "remove-after-stop",
-    "shutdown-escalation",
-    "shutdown-lock",
-    "shutdown-lock-limit",
-    "start-failure-is-fatal",
-    "startup-fencing",
-    "stonith-action",
-    "stonith-enabled",
-    "stonith-max-attempts",
-    "stonith-timeout",
-    "stonith-watchdog-timeout",
-    "stop-all-resources",
-    "stop-orphan-actions",
-    "stop-orphan-resources",
-    "symmetric-cluster",
-    "transition-delay",
-];
-
 impl Names {
     /// What the shell knows now. Without a readable CIB there are only agents.
     pub(crate) fn of(shell: &mut Shell) -> Names {
@@ -158,7 +111,11 @@ fn words_of(kind: Completes, names: &Names) -> Vec<String> {
         Completes::Class => {
             ["lsb", "ocf", "service", "stonith", "systemd"].map(str::to_owned).into()
         }
-        Completes::Property => PROPERTIES.iter().map(|name| format!("{name}=")).collect(),
+        Completes::Property => cib::settings::CLUSTER
+            .iter()
+            .filter(|setting| !setting.generated)
+            .map(|setting| format!("{}=", setting.name))
+            .collect(),
         Completes::Words(words) => words.iter().map(|word| (*word).to_owned()).collect(),
     }
 }

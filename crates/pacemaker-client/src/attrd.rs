@@ -7,6 +7,10 @@ use std::time::Duration;
 use xml::Element;
 
 use crate::client::{Client, ClientError, DEFAULT_TIMEOUT};
+use crate::envelope;
+
+/// How long an update that waits for other nodes may take.
+const SYNC_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// Which attributes an update is for.
 #[derive(Debug, Clone, Copy)]
@@ -32,6 +36,10 @@ pub struct Update<'a> {
     pub is_private: bool,
     /// The node is a Pacemaker Remote node.
     pub is_remote: bool,
+    /// It is utilization.
+    pub is_utilization: bool,
+    /// Until when the answer is to wait: `local` or `cluster`.
+    pub sync_point: Option<&'a str>,
     /// Whose permissions apply in the CIB.
     pub user: Option<&'a str>,
 }
@@ -50,6 +58,15 @@ impl Attrd {
     /// The attribute manager does not run.
     pub fn connect(program: &str) -> Result<Attrd, ClientError> {
         Ok(Attrd { client: Client::connect("attrd")?, program: program.to_owned() })
+    }
+
+    /// As [`connect`](Self::connect), with patience for a manager that only starts.
+    ///
+    /// # Errors
+    /// The attribute manager does not run.
+    pub fn connect_patiently(program: &str, patience: Duration) -> Result<Attrd, ClientError> {
+        let client = Client::connect_patiently("attrd", 0, patience)?;
+        Ok(Attrd { client, program: program.to_owned() })
     }
 
     fn op(&self) -> Element {
@@ -78,15 +95,25 @@ impl Attrd {
             ("attr_host", update.node),
             ("attr_set", update.set),
             ("attr_user", update.user),
+            ("attr_sync_point", update.sync_point),
         ];
         for (name, value) in optional {
             if let Some(value) = value {
                 op.set(name, value);
             }
         }
+        if update.is_utilization {
+            op.set("attr_set_type", "utilization");
+        }
         op.set("attr_is_remote", if update.is_remote { "1" } else { "0" });
         op.set("attr_is_private", if update.is_private { "1" } else { "0" });
-        self.call(&op).map(|_| ())
+        // Waiting for other nodes takes its time.
+        let timeout = if update.sync_point.is_some() { SYNC_TIMEOUT } else { DEFAULT_TIMEOUT };
+        let answer = self.client.call(&op, timeout)?;
+        match envelope::ack_status(&answer) {
+            Some(0 | 112) | None => Ok(()),
+            Some(status) => Err(ClientError::Protocol(format!("refused: {status}"))),
+        }
     }
 
     /// Sets or deletes an attribute. The answer only says that the request was taken.

@@ -119,6 +119,29 @@ impl Client {
         }
     }
 
+    /// As [`connect_with`](Self::connect_with), trying again while the daemon is there and only
+    /// starts.
+    ///
+    /// # Errors
+    /// Those of the last try.
+    pub fn connect_patiently(
+        service: &str,
+        buffer: usize,
+        patience: Duration,
+    ) -> Result<Client, ClientError> {
+        let deadline = Instant::now() + patience;
+        loop {
+            match Client::connect_with(service, buffer) {
+                Err(ClientError::Io(error))
+                    if error.kind() == io::ErrorKind::WouldBlock && Instant::now() < deadline =>
+                {
+                    std::thread::sleep(Duration::from_millis(100));
+                }
+                other => return other,
+            }
+        }
+    }
+
     /// Readable when an event came or the daemon went.
     pub fn fd(&self) -> BorrowedFd<'_> {
         self.ipc.fd()

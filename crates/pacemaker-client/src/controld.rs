@@ -66,8 +66,20 @@ impl Controld {
     /// # Errors
     /// The controller is not there.
     pub fn connect(program: &str) -> Result<Controld, ClientError> {
+        Controld::hello(Client::connect("crmd")?, program)
+    }
+
+    /// As [`connect`](Self::connect), with patience for a controller that only starts.
+    ///
+    /// # Errors
+    /// The controller is not there.
+    pub fn connect_patiently(program: &str, patience: Duration) -> Result<Controld, ClientError> {
+        Controld::hello(Client::connect_patiently("crmd", 0, patience)?, program)
+    }
+
+    fn hello(client: Client, program: &str) -> Result<Controld, ClientError> {
         let sender = envelope::sender(program);
-        let mut controld = Controld { client: Client::connect("crmd")?, sender };
+        let mut controld = Controld { client, sender };
         let options = Element::new("options")
             .with("major_version", "1")
             .with("minor_version", "0")
@@ -105,6 +117,14 @@ impl Controld {
     /// The controller went.
     pub fn try_reply(&mut self) -> Result<Option<Element>, ClientError> {
         self.client.try_event()
+    }
+
+    /// Waits for the next reply; `None` if there was none in time.
+    ///
+    /// # Errors
+    /// The controller went.
+    pub fn next_reply(&mut self, timeout: Duration) -> Result<Option<Element>, ClientError> {
+        self.client.event(timeout)
     }
 
     /// Waits for the reply with that reference; others are dropped.

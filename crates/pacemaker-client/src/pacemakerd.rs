@@ -20,6 +20,22 @@ pub struct Ping {
     pub sys_from: String,
 }
 
+impl Ping {
+    /// The state as people are told.
+    pub fn friendly(&self) -> &'static str {
+        match self.state.as_str() {
+            "init" => "Initializing pacemaker",
+            "starting_daemons" => "Pacemaker daemons are starting",
+            "wait_for_ping" => "Waiting for startup trigger from SBD",
+            "running" => "Pacemaker is running",
+            "shutting_down" => "Pacemaker daemons are shutting down",
+            "shutdown_complete" => "Pacemaker daemons are shut down (reporting to SBD)",
+            "remote" => "pacemaker-remoted is running (on a Pacemaker Remote node)",
+            _ => "invalid",
+        }
+    }
+}
+
 /// A connection to the local pacemakerd.
 #[derive(Debug)]
 pub struct Pacemakerd {

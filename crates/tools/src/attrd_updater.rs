@@ -2,12 +2,13 @@
 //! Source: `spec/cli-pacemaker.md` §8.3.
 
 use base::CrmExit;
+use pacemaker_client::attrd::{Attrd, Update, Which};
 use xml::Element;
 
-use crate::attrd::{self, Update};
 use crate::options::{Arg, Parsed, Table, flag, old, value};
 use crate::output::{self, Fail, Out};
 use crate::rc::Rc;
+use crate::source::PATIENCE;
 
 const TABLE: Table = Table {
     tool: "attrd_updater",
@@ -114,7 +115,9 @@ fn work(parsed: &Parsed, out: &mut Out) -> Result<CrmExit, Fail> {
     }
     let node = parsed.value("node").filter(|node| !node.is_empty());
     if command == "refresh" {
-        attrd::refresh().map_err(|rc| could_not("update", "all attributes", None, rc))?;
+        open()
+            .and_then(|mut attrd| Ok(attrd.refresh()?))
+            .map_err(|rc| could_not("update", "all attributes", None, rc))?;
         return Ok(CrmExit::Ok);
     }
     if command == "query" {
@@ -128,26 +131,34 @@ fn work(parsed: &Parsed, out: &mut Out) -> Result<CrmExit, Fail> {
     // may know better (inside a container).
     let from_environment =
         std::env::var("OCF_RESKEY_CRM_meta_on_node").ok().filter(|name| !name.is_empty());
+    let which = match (name, pattern) {
+        (_, Some(pattern)) => Which::Regex(pattern),
+        (name, None) => Which::Name(name.unwrap_or("")),
+    };
     let change = Update {
-        name: name.filter(|_| pattern.is_none()),
-        pattern,
         value,
         node: node.or(from_environment.as_deref()),
         dampening: parsed.value("delay").filter(|_| command != "delete"),
         set: parsed.value("set"),
-        utilization: parsed.has("utilization"),
-        private: parsed.has("private"),
-        task: match command {
-            "update-both" => Some("update-both"),
-            "update-delay" => Some("update-delay"),
-            _ => None,
-        },
-        wait: parsed.value("wait").filter(|wait| *wait != "no"),
-        remote: false,
+        is_utilization: parsed.has("utilization"),
+        is_private: parsed.has("private"),
+        sync_point: parsed.value("wait").filter(|wait| *wait != "no"),
+        ..Update::default()
     };
-    attrd::update(&change)
+    open()
+        .and_then(|mut attrd| {
+            Ok(match command {
+                "update-both" => attrd.update_both(which, &change)?,
+                "update-delay" => attrd.update_delay(which, &change)?,
+                _ => attrd.update(which, &change)?,
+            })
+        })
         .map_err(|rc| could_not("update", name.or(pattern).unwrap_or(""), value, rc))?;
     Ok(CrmExit::Ok)
+}
+
+fn open() -> Result<Attrd, Rc> {
+    Ok(Attrd::connect_patiently("attrd_updater", PATIENCE)?)
 }
 
 fn could_not(what: &str, name: &str, value: Option<&str>, rc: Rc) -> Fail {
@@ -158,7 +169,7 @@ fn could_not(what: &str, name: &str, value: Option<&str>, rc: Rc) -> Fail {
 fn query(name: &str, node: Option<&str>, all: bool, out: &mut Out) -> Result<CrmExit, Fail> {
     // A query that names no node is about the local one, unless --all widens it.
     let host = if all { None } else { Some(node.unwrap_or("localhost")) };
-    let answer = attrd::query(name, host).map_err(|rc| {
+    let answer = open().and_then(|mut attrd| Ok(attrd.query(name, host)?)).map_err(|rc| {
         Fail::new(rc.exit(), format!("Could not query value of {name}: {rc} ({})", rc.0))
     })?;
     let Some(values) = answer else {

@@ -4,6 +4,7 @@
 mod list_options;
 
 use base::CrmExit;
+use pacemaker_client::attrd::{Attrd, Update, Which};
 use xml::Element;
 
 use crate::nodes;
@@ -11,6 +12,7 @@ use crate::nvpairs::{self, Found, Section, Selector, Trouble};
 use crate::options::{Arg, Parsed, Table, flag, maybe, old, value};
 use crate::output::{self, Fail, Out};
 use crate::rc::Rc;
+use crate::source::PATIENCE;
 use crate::source::{self, Source, call};
 
 const TABLE: Table = Table {
@@ -361,14 +363,14 @@ fn complain(
 
 /// Changes a transient attribute where it lives: in the attribute manager.
 fn through_attrd(selector: &Selector, node: &str, value: Option<&str>) -> Result<CrmExit, Fail> {
-    let change = crate::attrd::Update {
-        name: selector.name.as_deref(),
-        pattern: selector.pattern.as_deref(),
-        value,
-        node: Some(node),
-        set: selector.set.as_deref(),
-        ..crate::attrd::Update::default()
+    let which = match (&selector.name, &selector.pattern) {
+        (_, Some(pattern)) => Which::Regex(pattern),
+        (name, None) => Which::Name(name.as_deref().unwrap_or("")),
     };
-    crate::attrd::update(&change).map_err(performing)?;
+    let change =
+        Update { value, node: Some(node), set: selector.set.as_deref(), ..Update::default() };
+    Attrd::connect_patiently("crm_attribute", PATIENCE)
+        .and_then(|mut attrd| attrd.update(which, &change))
+        .map_err(|error| performing(Rc::from(error)))?;
     Ok(CrmExit::Ok)
 }

@@ -9,13 +9,13 @@ use std::time::Duration;
 use base::CrmExit;
 use pacemaker_client::fenced::Fenced;
 
-use crate::launcher;
 use crate::options::{Arg, Outcome, Parsed, Table, flag, maybe, old, value};
 use crate::output::{self, Fail, Format, Out};
 use crate::rc::Rc;
 use crate::source::{Source, Wish};
 use crate::status::html::{self, Page};
 use crate::status::{FenceEvent, FenceState, Live, Sections, Show, View, text};
+use pacemaker_client::pacemakerd::Pacemakerd;
 
 const TABLE: Table = Table {
     tool: "crm_mon",
@@ -358,7 +358,7 @@ pub(crate) fn look() -> Result<View, Rc> {
 
 /// What pacemakerd and the fencer have to say.
 pub(crate) fn ask_daemons() -> Result<Live, Rc> {
-    let status = launcher::status("crm_mon", Duration::from_secs(5))?;
+    let status = Pacemakerd::connect("crm_mon")?.ping(Duration::from_secs(5))?;
     let node = crate::nodes::local_name().ok();
     Ok(Live {
         pacemakerd: Some((status.friendly().to_owned(), status.state.clone())),

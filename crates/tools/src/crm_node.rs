@@ -1,14 +1,22 @@
 //! `crm_node`: what the cluster knows of nodes. Source: `spec/cli-pacemaker.md` §8.4.
 
+use std::time::Duration;
+
 use base::CrmExit;
+use pacemaker_client::attrd::Attrd;
+use pacemaker_client::client::{Client, ClientError};
+use pacemaker_client::controld::Controld;
+use pacemaker_client::envelope;
 use xml::Element;
 
-use crate::controller::Controller;
-use crate::ipc::{Connection, Envelope};
 use crate::options::{Arg, Parsed, Table, flag, old, value};
 use crate::output::{self, Fail, Out};
 use crate::rc::Rc;
+use crate::source::PATIENCE;
 use crate::source::{self, Call, Source};
+
+/// How long a daemon may take to answer.
+const TIMEOUT: Duration = Duration::from_secs(30);
 
 const TABLE: Table = Table {
     tool: "crm_node",
@@ -77,23 +85,23 @@ fn work(parsed: &Parsed, out: &mut Out) -> Result<CrmExit, Fail> {
             out.xml(|| Element::new("node-info").with("uname", name.as_str()));
         }
         "cluster-id" => {
-            let info = open()?.node_info(&[]).map_err(performing)?;
+            let info = asked(open()?.node_info(None, None, TIMEOUT))?;
             let id = info.id.ok_or_else(|| performing(Rc::NODE_UNKNOWN))?;
             out.line(&id);
             out.xml(|| Element::new("node-info").with("nodeid", id.as_str()));
         }
         "quorum" => {
-            let quorum = open()?.node_info(&[]).map_err(performing)?.quorum;
+            let quorum = asked(open()?.node_info(None, None, TIMEOUT))?.has_quorum;
             out.line(if quorum { "1" } else { "0" });
             out.xml(|| Element::new("cluster-info").with("quorum", quorum.to_string()));
             return Ok(if quorum { CrmExit::Ok } else { CrmExit::Quorum });
         }
         "name-for-id" => {
-            if !argument.parse::<u32>().is_ok_and(|id| id > 0) {
+            let Some(id) = argument.parse::<u32>().ok().filter(|id| *id > 0) else {
                 return Err(Fail::usage(format!("'{argument}' is not a node id")));
-            }
-            let info = open()?.node_info(&[("id", argument)]).map_err(performing)?;
-            let Some(name) = info.name else {
+            };
+            let info = asked(open()?.node_info(Some(id), None, TIMEOUT))?;
+            let Some(name) = info.uname else {
                 out.err("Node is not known to cluster");
                 return Err(Fail::silent(CrmExit::Nohost));
             };
@@ -103,7 +111,7 @@ fn work(parsed: &Parsed, out: &mut Out) -> Result<CrmExit, Fail> {
             });
         }
         "list" | "partition" => {
-            let mut nodes = open()?.nodes().map_err(performing)?;
+            let mut nodes = asked(open()?.list_nodes(TIMEOUT))?;
             nodes.sort_by(|a, b| a.1.cmp(&b.1));
             if command.name == "list" {
                 for (id, name, state) in &nodes {
@@ -149,8 +157,12 @@ fn work(parsed: &Parsed, out: &mut Out) -> Result<CrmExit, Fail> {
     Ok(CrmExit::Ok)
 }
 
-fn open() -> Result<Controller, Fail> {
-    Controller::open("crm_node").map_err(connection)
+fn open() -> Result<Controld, Fail> {
+    Controld::connect_patiently("crm_node", PATIENCE).map_err(|error| connection(Rc::from(error)))
+}
+
+fn asked<T>(answer: Result<T, ClientError>) -> Result<T, Fail> {
+    answer.map_err(|error| performing(Rc::from(error)))
 }
 
 /// Makes Pacemaker forget a node: its entries in the CIB, its attributes, the daemons' caches.
@@ -169,21 +181,18 @@ fn remove(name: &str) -> Result<(), Fail> {
             return Err(performing(answer.rc));
         }
     }
-    crate::attrd::purge(name).map_err(performing)?;
-    let attrs = [(attr, name)];
-    for service in ["crmd", "pacemakerd", "stonith-ng"] {
-        let (message, _) = Envelope {
-            task: "rm_node_cache",
-            to: service,
-            host: None,
-            tool: "crm_node",
-            data: None,
-            attrs: &attrs,
-        }
-        .build();
-        Connection::open(service)
-            .and_then(|mut daemon| daemon.send(&message))
-            .map_err(performing)?;
+    let id = name.parse::<u32>().ok();
+    let uname = Some(name).filter(|_| id.is_none());
+    asked(
+        Attrd::connect_patiently("crm_node", PATIENCE)
+            .and_then(|mut attrd| attrd.remove_node(Some(name), None)),
+    )?;
+    asked(open()?.forget_node(id, uname))?;
+    let sender = envelope::sender("crm_node");
+    for service in ["pacemakerd", "stonith-ng"] {
+        let mut request = envelope::request("rm_node_cache", Some(service), &sender, None, None);
+        request.set(attr, name);
+        asked(Client::connect(service).and_then(|mut daemon| daemon.send(&request, 0)))?;
     }
     Ok(())
 }

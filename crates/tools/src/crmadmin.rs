@@ -3,15 +3,15 @@
 use std::time::{Duration, Instant};
 
 use base::CrmExit;
+use pacemaker_client::controld::Controld;
+use pacemaker_client::pacemakerd::Pacemakerd;
 use xml::Element;
 
-use crate::controller::Controller;
-use crate::ipc::payload;
-use crate::launcher;
 use crate::nodes::{self, Kind};
 use crate::options::{Arg, Parsed, Table, flag, maybe, old, value};
 use crate::output::{self, Fail, Out};
 use crate::rc::Rc;
+use crate::source::PATIENCE;
 use crate::source::{self, Call, Source};
 
 const TABLE: Table = Table {
@@ -86,8 +86,9 @@ fn unanswered(rc: Rc, out: &mut Out, timeout: Duration) -> Fail {
     failed(rc)
 }
 
-fn open(out: &mut Out) -> Result<Controller, Fail> {
-    Controller::open("crmadmin").map_err(|rc| {
+fn open(out: &mut Out) -> Result<Controld, Fail> {
+    Controld::connect_patiently("crmadmin", PATIENCE).map_err(|error| {
+        let rc = Rc::from(error);
         out.err(&format!("error: Could not connect to controller: {rc}"));
         failed(rc)
     })
@@ -125,13 +126,13 @@ fn designated(out: &mut Out, timeout: Duration) -> Result<CrmExit, Fail> {
     let mut patience = Duration::from_millis(500);
     let answer = loop {
         let left = deadline.saturating_duration_since(Instant::now());
-        match controller.ask("ping", "dc", None, &[], patience.min(left)) {
+        match controller.ping(None, patience.min(left)).map_err(Rc::from) {
             Err(Rc::ETIMEDOUT) if left > patience => patience *= 2,
             Err(rc) => return Err(unanswered(rc, out, timeout)),
             Ok(answer) => break answer,
         }
     };
-    let dc = answer.get("src").map(str::to_owned);
+    let dc = Some(answer.node).filter(|name| !name.is_empty());
     match &dc {
         Some(name) if out.quiet => out.line(name),
         Some(name) => out.line(&format!("Designated Controller is: {name}")),
@@ -143,13 +144,11 @@ fn designated(out: &mut Out, timeout: Duration) -> Result<CrmExit, Fail> {
 
 fn state(node: &str, out: &mut Out, timeout: Duration) -> Result<CrmExit, Fail> {
     let mut controller = open(out)?;
-    let answer = controller
-        .ask("ping", "crmd", Some(node), &[], timeout)
-        .map_err(|rc| unanswered(rc, out, timeout))?;
-    let Some(ping) = payload(&answer) else { return Err(failed(Rc(71))) };
-    let attr = |name: &str| ping.get(name).unwrap_or("").to_owned();
-    let (system, state, result) = (attr("crm_subsystem"), attr("crmd_state"), attr("result"));
-    let from = answer.get("src").unwrap_or(node).to_owned();
+    let ping = controller
+        .ping(Some(node), timeout)
+        .map_err(|error| unanswered(Rc::from(error), out, timeout))?;
+    let (system, state, result) = (ping.subsystem, ping.state, ping.result);
+    let from = if ping.node.is_empty() { node.to_owned() } else { ping.node };
     if out.quiet {
         out.line(&state);
     } else {
@@ -167,11 +166,14 @@ fn state(node: &str, out: &mut Out, timeout: Duration) -> Result<CrmExit, Fail> 
 }
 
 fn pacemakerd(name: &str, out: &mut Out, timeout: Duration) -> Result<CrmExit, Fail> {
-    let status = launcher::status(name, timeout).map_err(|rc| {
+    let status = Pacemakerd::connect(name).and_then(|mut daemon| daemon.ping(timeout));
+    let status = status.map_err(|error| {
+        let rc = Rc::from(error);
         out.err(&format!("error: Could not connect to launcher: {rc}"));
         failed(rc)
     })?;
-    let stamp = status.stamp();
+    let checked = status.last_good.and_then(|at| i64::try_from(at).ok()).unwrap_or(0);
+    let stamp = crate::clock::iso_local(checked);
     if out.quiet {
         out.line(&status.state);
     } else {
@@ -179,7 +181,7 @@ fn pacemakerd(name: &str, out: &mut Out, timeout: Duration) -> Result<CrmExit, F
     }
     out.xml(|| {
         Element::new("pacemakerd")
-            .with("sys_from", status.from.as_str())
+            .with("sys_from", status.sys_from.as_str())
             .with("state", status.state.as_str())
             .with("last_updated", stamp.as_str())
     });

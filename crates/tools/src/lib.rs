@@ -6,11 +6,9 @@
 
 use base::Applet;
 
-pub mod attrd;
 pub mod attrd_updater;
 pub mod cibadmin;
 pub mod clock;
-pub mod controller;
 pub mod crm_attribute;
 pub mod crm_diff;
 pub mod crm_error;
@@ -25,9 +23,7 @@ pub mod crm_verify;
 pub mod crmadmin;
 pub mod file_cib;
 pub mod insight;
-pub mod ipc;
 pub mod iso8601;
-pub mod launcher;
 pub mod list_options;
 pub mod logging;
 pub mod nodes;

@@ -1,10 +1,16 @@
 //! Names and ids of nodes, as tools need them.
 
+use std::time::Duration;
+
 use xml::Element;
 
-use crate::controller::Controller;
+use pacemaker_client::controld::Controld;
+
 use crate::rc::Rc;
-use crate::source::{Call, Source};
+use crate::source::{Call, PATIENCE, Source};
+
+/// How long the controller may take to answer.
+const TIMEOUT: Duration = Duration::from_secs(30);
 
 /// What kind of member a node is.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
@@ -37,8 +43,8 @@ pub fn local_name() -> Result<String, Rc> {
             return Ok(name);
         }
     }
-    let info = Controller::open("crm_node")?.node_info(&[])?;
-    info.name.ok_or(Rc::ENXIO)
+    let info = Controld::connect_patiently("crm_node", PATIENCE)?.node_info(None, None, TIMEOUT)?;
+    info.uname.ok_or(Rc::ENXIO)
 }
 
 /// All nodes of a document: cluster nodes in its order, then guests, then remotes.

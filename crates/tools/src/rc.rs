@@ -4,6 +4,7 @@
 //! Source: `spec/cli-pacemaker.md` §3.2 and §3.3.
 
 use base::CrmExit;
+use pacemaker_client::client::ClientError;
 
 /// The result of an operation as Pacemaker's library counts it: 0, an errno, or one of the
 /// library's own codes below -1000.
@@ -322,6 +323,17 @@ impl Rc {
             -1040 => CrmExit::NoDc,
             -1043 => CrmExit::Digest,
             _ => CrmExit::Error,
+        }
+    }
+}
+
+impl From<ClientError> for Rc {
+    fn from(error: ClientError) -> Rc {
+        match &error {
+            // A daemon that is not there has no socket: to its clients that is a refused
+            // connection.
+            ClientError::Io(io) if io.kind() == std::io::ErrorKind::NotFound => Rc::ECONNREFUSED,
+            _ => Rc::from_legacy(error.rc().wire()),
         }
     }
 }

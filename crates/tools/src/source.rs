@@ -7,15 +7,17 @@ use std::io::Read;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use pacemaker_client::cib::{Live, Op, Request};
 use xml::Element;
 
 use crate::file_cib::FileCib;
-use crate::ipc::Connection;
 use crate::rc::Rc;
 
 pub use cib::FEATURE_SET;
 pub use cib::options::call;
 
+/// How long a daemon that only starts is waited for.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(5);
 /// How long the CIB manager may take to answer.
 const TIMEOUT: Duration = Duration::from_secs(120);
 
@@ -55,7 +57,7 @@ pub struct Answer {
 }
 
 enum Inner {
-    Live { connection: Box<Connection>, client_id: String, next_call: u32 },
+    Live(Box<Live>),
     File(FileCib),
 }
 
@@ -137,25 +139,14 @@ impl Source {
     /// Opens the cluster's CIB, whatever the environment says.
     pub fn open_live(wish: &Wish, user: Option<String>) -> Result<Source, Rc> {
         let service = if wish.writes { "cib_rw" } else { "cib_ro" };
-        let mut connection = Connection::open_patiently(service, Duration::from_secs(5))
-            .map_err(|_| Rc::ENOTCONN)?;
-        let register = Element::new("cib_command")
-            .with("t", "cib")
-            .with("cib_op", "register")
-            .with("cib_clientname", wish.tool)
-            .with("cib_callopt", call::SYNC.to_string());
-        let reply = connection.request(&register, TIMEOUT)?;
-        let Some(client_id) = reply.get("cib_clientid") else { return Err(Rc(71)) };
-        let client_id = client_id.to_owned();
-        Ok(Source {
-            inner: Inner::Live { connection: Box::new(connection), client_id, next_call: 2 },
-            user,
-        })
+        let live =
+            Live::connect_patiently(service, wish.tool, PATIENCE).map_err(|_| Rc::ENOTCONN)?;
+        Ok(Source { inner: Inner::Live(Box::new(live)), user })
     }
 
     /// Whether this is the cluster's CIB.
     pub fn is_live(&self) -> bool {
-        matches!(self.inner, Inner::Live { .. })
+        matches!(self.inner, Inner::Live(_))
     }
 
     /// Performs an operation.
@@ -165,36 +156,21 @@ impl Source {
     pub fn call(&mut self, call: &Call<'_>) -> Result<Answer, Rc> {
         match &mut self.inner {
             Inner::File(file) => file.call(call, self.user.as_deref()),
-            Inner::Live { connection, client_id, next_call } => {
-                let mut message = Element::new("cib_command")
-                    .with("__name__", "cib_command")
-                    .with("t", "cib")
-                    .with("cib_async_id", client_id.as_str())
-                    .with("cib_op", call.op);
-                if let Some(host) = call.host {
-                    message.set("cib_host", host);
-                }
-                if let Some(section) = call.section {
-                    message.set("cib_section", section);
-                }
-                message.set("cib_callid", next_call.to_string());
-                *next_call = next_call.wrapping_add(1);
-                if let Some(user) = &self.user {
-                    message.set("cib_user", user.as_str());
-                }
-                message.set("cib_callopt", (call.options | call::SYNC).to_string());
-                if let Some(data) = call.data {
-                    message.push(Element::new("cib_calldata").with_child(data.clone()));
-                }
-                let reply = connection.request(&message, TIMEOUT)?;
-                let code = reply.get("cib_rc").and_then(|rc| rc.parse().ok()).unwrap_or(-71);
-                let output = reply
-                    .child("cib_calldata")
-                    .and_then(|wrapper| wrapper.children().next())
-                    .cloned();
-                // A resync is the manager's own affair: the change is in, or comes.
-                let rc = if code == -207 { Rc::OK } else { Rc::from_legacy(code) };
-                Ok(Answer { rc, output })
+            Inner::Live(live) => {
+                let Some(op) = Op::parse(call.op) else { return Err(Rc::EOPNOTSUPP) };
+                let request = Request {
+                    section: call.section,
+                    data: call.data.cloned(),
+                    options: call.options,
+                    user: self.user.as_deref(),
+                    host: call.host,
+                };
+                Ok(match live.call(op, &request, TIMEOUT) {
+                    Ok(output) => Answer { rc: Rc::OK, output },
+                    Err(failure) => {
+                        Answer { rc: Rc::from_legacy(failure.rc.wire()), output: failure.output }
+                    }
+                })
             }
         }
     }
@@ -211,22 +187,14 @@ impl Source {
 
     /// Asks for notifications of changes; they come as events of [`connection`](Self::connection).
     pub fn subscribe(&mut self) -> Result<(), Rc> {
-        let Inner::Live { connection, .. } = &mut self.inner else { return Err(Rc::EOPNOTSUPP) };
-        let message = Element::new("cib-callback")
-            .with("cib_op", "cib_notify")
-            .with("cib_notify_type", "cib_diff_notify")
-            .with("cib_notify_activate", "1");
-        let ack = connection.request(&message, TIMEOUT)?;
-        match crate::ipc::ack_status(&ack) {
-            Some(0) | None => Ok(()),
-            Some(_) => Err(Rc::EOPNOTSUPP),
-        }
+        let Inner::Live(live) = &mut self.inner else { return Err(Rc::EOPNOTSUPP) };
+        live.subscribe().map_err(Rc::from)
     }
 
     /// The connection to the cluster.
-    pub fn connection(&mut self) -> Option<&mut Connection> {
+    pub fn connection(&mut self) -> Option<&mut Live> {
         match &mut self.inner {
-            Inner::Live { connection, .. } => Some(connection),
+            Inner::Live(live) => Some(live),
             Inner::File(_) => None,
         }
     }

@@ -6,6 +6,7 @@ use agents::class::{AgentName, Class};
 use agents::find::Places;
 use base::CrmExit;
 use pacemaker_client::ClientError;
+use pacemaker_client::controld::Controld;
 use pacemaker_client::fenced::{Fence, Fenced, Outcome, options};
 use xml::Element;
 
@@ -506,10 +507,16 @@ fn last(
     timeout: u32,
 ) -> Result<CrmExit, Fail> {
     let name = if parsed.has("as-node-id") {
-        let info = crate::controller::Controller::open("stonith_admin")
-            .and_then(|mut controller| controller.node_info(&[("id", target)]))
-            .map_err(|rc| Fail::new(rc.exit(), rc.text()))?;
-        info.name.unwrap_or_else(|| target.to_owned())
+        let id = target.parse::<u32>().ok();
+        let info = Controld::connect("stonith_admin")
+            .and_then(|mut controller| {
+                controller.node_info(id, None, std::time::Duration::from_secs(30))
+            })
+            .map_err(|error| {
+                let rc = Rc::from(error);
+                Fail::new(rc.exit(), rc.text())
+            })?;
+        info.uname.unwrap_or_else(|| target.to_owned())
     } else {
         target.to_owned()
     };

@@ -59,7 +59,22 @@ impl Live {
     /// # Errors
     /// The manager does not run.
     pub fn connect(service: &str, name: &str) -> Result<Live, ClientError> {
-        let mut client = Client::connect_with(service, BUFFER)?;
+        Live::register(Client::connect_with(service, BUFFER)?, name)
+    }
+
+    /// As [`connect`](Self::connect), with patience for a manager that only starts.
+    ///
+    /// # Errors
+    /// The manager does not run.
+    pub fn connect_patiently(
+        service: &str,
+        name: &str,
+        patience: Duration,
+    ) -> Result<Live, ClientError> {
+        Live::register(Client::connect_patiently(service, BUFFER, patience)?, name)
+    }
+
+    fn register(mut client: Client, name: &str) -> Result<Live, ClientError> {
         let hello = Element::new("cib_command")
             .with("t", "cib")
             .with("cib_op", "register")

@@ -118,7 +118,7 @@ fn connect() -> Known {
 fn changes(source: &mut Source) -> Result<bool, Rc> {
     let Some(connection) = source.connection() else { return Ok(false) };
     let mut any = false;
-    while connection.event(Duration::ZERO)?.is_some() {
+    while connection.try_event()?.is_some() {
         any = true;
     }
     Ok(any)

@@ -4,22 +4,23 @@
 use std::time::{Duration, Instant};
 
 use base::CrmExit;
+use pacemaker_client::attrd::Attrd;
+use pacemaker_client::controld::Controld;
 use scheduler::ids::{NodeIx, RscIx};
 use scheduler::model::{NodeKind, Variant};
 use xml::Element;
 
 use super::{Job, failing, of_rc};
-use crate::attrd;
-use crate::controller::Controller;
 use crate::output::Fail;
 use crate::rc::Rc;
+use crate::source::PATIENCE;
 
 /// How long a node may take to answer.
 const REPLY_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// Requests to controllers whose replies are still to come.
 struct Requests {
-    controller: Option<Controller>,
+    controller: Option<Controld>,
     open: usize,
 }
 
@@ -28,11 +29,13 @@ impl Requests {
         Requests { controller: None, open: 0 }
     }
 
-    fn controller(&mut self) -> Result<&mut Controller, Fail> {
+    fn controller(&mut self) -> Result<&mut Controld, Fail> {
         if self.controller.is_none() {
-            let opened = Controller::open("crm_resource").map_err(|rc| {
-                failing(rc.exit(), &format!("Error connecting to the controller: {rc}"))
-            })?;
+            let opened =
+                Controld::connect_patiently("crm_resource", PATIENCE).map_err(|error| {
+                    let rc = Rc::from(error);
+                    failing(rc.exit(), &format!("Error connecting to the controller: {rc}"))
+                })?;
             self.controller = Some(opened);
         }
         self.controller.as_mut().ok_or_else(|| of_rc(Rc::ENOTCONN))
@@ -48,7 +51,7 @@ impl Requests {
         while self.open > 0 {
             let left = deadline.saturating_duration_since(Instant::now());
             let Some(controller) = self.controller.as_mut() else { break };
-            match controller.next(left) {
+            match controller.next_reply(left) {
                 Ok(Some(_)) => {
                     self.open -= 1;
                     job.out.info(if self.open == 0 {
@@ -66,7 +69,7 @@ impl Requests {
                         ),
                     ));
                 }
-                Err(rc) => return Err(of_rc(rc)),
+                Err(error) => return Err(of_rc(Rc::from(error))),
             }
         }
         Ok(CrmExit::Ok)
@@ -129,7 +132,7 @@ fn ask(
     let (to, online) = (if n.online { "lrmd" } else { "crmd" }, n.online);
     let controller = requests.controller()?;
     let host = if online { Some(router.as_str()) } else { None };
-    controller.send(task, to, host, Some(data), &[]).map_err(of_rc)?;
+    controller.send(task, to, host, Some(data)).map_err(|error| of_rc(Rc::from(error)))?;
     requests.open += 1;
     Ok(())
 }
@@ -151,8 +154,10 @@ fn has_failures(job: &Job<'_>, rsc: RscIx, node: NodeIx) -> bool {
 fn forget_failures(job: &Job<'_>, node: Option<&str>, resource: Option<&str>) -> Result<(), Fail> {
     let operation = job.parsed.value("operation");
     let interval = job.parsed.value("interval");
-    let interval = operation.map(|_| interval.unwrap_or("0"));
-    attrd::clear_failures(node, resource, operation, interval)
+    let operation = operation.map(|name| (name, Some(interval.unwrap_or("0"))));
+    Attrd::connect_patiently("crm_resource", PATIENCE)
+        .and_then(|mut attrd| attrd.clear_failures(node, resource, operation, None, false))
+        .map_err(Rc::from)
         .map_err(|rc| failing(rc.exit(), &format!("Unable to clean up resource history: {rc}")))
 }
 
@@ -274,8 +279,8 @@ fn all(
     }
     requests
         .controller()?
-        .send("probe_again", "crmd", node_name.as_deref(), Some(data), &[])
-        .map_err(of_rc)?;
+        .send("probe_again", "crmd", node_name.as_deref(), Some(data))
+        .map_err(|error| of_rc(Rc::from(error)))?;
     requests.open += 1;
     requests.wait(job)
 }

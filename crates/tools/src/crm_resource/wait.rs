@@ -3,16 +3,15 @@
 use std::time::{Duration, Instant};
 
 use base::CrmExit;
+use pacemaker_client::controld::Controld;
 use scheduler::ids::RscIx;
 use xml::Element;
 
 use super::{Job, element_name, of_rc, performing};
-use crate::controller::Controller;
-use crate::ipc::payload;
 use crate::options::Parsed;
 use crate::output::{Fail, Out};
 use crate::rc::Rc;
-use crate::source::Call;
+use crate::source::{Call, PATIENCE};
 
 /// How often the cluster is asked.
 const STEP: Duration = Duration::from_millis(500);
@@ -29,16 +28,15 @@ fn timeout(parsed: &Parsed) -> Result<Option<Duration>, Fail> {
 /// Waits until the designated controller has nothing left to do. Once is not enough: a change may
 /// have reached the CIB and not the controller yet.
 fn until_idle(deadline: Instant) -> Result<(), Fail> {
-    let mut controller = Controller::open("crm_resource").map_err(of_rc)?;
+    let mut controller = Controld::connect_patiently("crm_resource", PATIENCE)
+        .map_err(|error| of_rc(Rc::from(error)))?;
     let mut idle = 0;
     while idle < 3 {
         if Instant::now() >= deadline {
             return Err(performing(CrmExit::Timeout));
         }
-        let state = match controller.ask("ping", "dc", None, &[], Duration::from_secs(5)) {
-            Ok(answer) => {
-                payload(&answer).and_then(|ping| ping.get("crmd_state")).map(str::to_owned)
-            }
+        let state = match controller.ping(None, Duration::from_secs(5)).map_err(Rc::from) {
+            Ok(ping) => Some(ping.state),
             // No DC now: there will be an election.
             Err(Rc::ETIMEDOUT) => None,
             Err(rc) => return Err(of_rc(rc)),
