@@ -339,6 +339,10 @@ impl Sched {
 
     /// Why a resource does not run (or, running, is not promoted), in a sentence.
     pub fn why_not_running(&self, rsc: RscIx) -> String {
+        let quorate = self.quorate || self.options.no_quorum == NoQuorum::Ignore;
+        if !quorate && self.rscs[rsc].managed && self.rscs[rsc].assigned.is_some() {
+            return "This partition has no quorum (no-quorum-policy).".into();
+        }
         let lost: Vec<String> = self.rscs[rsc]
             .active
             .iter()
@@ -346,9 +350,9 @@ impl Sched {
             .map(|node| self.node_name(*node))
             .collect();
         if !lost.is_empty() && self.rscs[rsc].managed {
+            let why = if quorate { "cannot be fenced" } else { "may not be fenced without quorum" };
             return format!(
-                "It may still run on {}, which cannot be fenced, so it cannot be started \
-                 elsewhere.",
+                "It may still run on {}, which {why}, so it cannot be started elsewhere.",
                 list(&lost)
             );
         }
@@ -357,9 +361,6 @@ impl Sched {
                 format!("The cluster leaves it alone: {}.", self.why_unmanaged(rsc))
             }
             None => self.nowhere(rsc),
-            Some(_) if !self.quorate && self.options.no_quorum != NoQuorum::Ignore => {
-                "This partition has no quorum (no-quorum-policy).".into()
-            }
             Some(placed) => match self.blocked_start(rsc, placed.node) {
                 Some(why) => {
                     let node = &self.nodes[placed.node].name;

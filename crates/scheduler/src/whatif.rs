@@ -166,7 +166,9 @@ impl Settled {
                     match task.as_str() {
                         "stop" => stopped.push((rsc, node)),
                         "start" if stopped.contains(&(rsc, node)) => {
-                            self.restarted.push(rsc.clone());
+                            if !self.restarted.contains(rsc) {
+                                self.restarted.push(rsc.clone());
+                            }
                         }
                         _ => {}
                     }
@@ -304,7 +306,7 @@ impl Placement {
     }
 }
 
-/// Puts events into a state; `sched` is that state, read.
+/// Puts events into a state; `sched` is that state, read. Returns what happens, for people.
 ///
 /// # Errors
 /// Names a node or resource that does not exist (or does not run).
@@ -313,13 +315,14 @@ pub fn apply(
     events: &Events,
     sched: &Sched,
     now: i64,
-) -> Result<Vec<Step>, EventError> {
+) -> Result<Vec<String>, EventError> {
     let name_of = |word: &String| -> Result<EcoString, EventError> {
         let node = sched.find_node(Some(word), Some(word));
         node.map(|node| sched.nodes[node].name.clone())
             .ok_or_else(|| EventError::NoNode(word.clone()))
     };
     let names = |words: &[String]| words.iter().map(name_of).collect::<Result<Vec<_>, _>>();
+    let mut told = Vec::new();
     let mut op_inject = Vec::new();
     for (word, node) in &events.resource_fail {
         let node = node.as_ref().map(name_of).transpose()?;
@@ -346,13 +349,38 @@ pub fn apply(
         changed.retain_children(|child| child.name() != "status");
         changed.push(status.unwrap_or_else(|| Element::new("status")));
         *cib = Arc::new(changed);
+        told.push("the configuration is replaced".to_owned());
     }
-    for (words, value) in [(&events.standby, "on"), (&events.online, "off")] {
-        for word in words {
-            set_standby(cib, sched, &name_of(word)?, value);
-        }
+    for word in &events.standby {
+        let name = name_of(word)?;
+        set_standby(cib, sched, &name, "on");
+        told.push(format!("{name} goes into standby"));
     }
-    Ok(inject(cib, &injections, sched, now))
+    for word in &events.online {
+        set_standby(cib, sched, &name_of(word)?, "off");
+    }
+    let steps = inject(cib, &injections, sched, now);
+    told.extend(steps.iter().filter_map(event_text));
+    Ok(told)
+}
+
+/// An event in a few words.
+fn event_text(step: &Step) -> Option<String> {
+    Some(match step {
+        Step::Quorum(value) if value == "true" => "the partition has quorum".into(),
+        Step::Quorum(_) => "the partition loses quorum".into(),
+        Step::Node { node, action: "Online" } => format!("{node} comes back"),
+        Step::Node { node, action: "Offline" } => format!("{node} leaves cleanly"),
+        Step::Node { node, .. } => format!("{node} fails"),
+        Step::Ticket { ticket, action: "Granting" } => format!("ticket {ticket} is granted"),
+        Step::Ticket { ticket, .. } => format!("ticket {ticket} is revoked"),
+        Step::Spec(text) => match OpSpec::parse(text) {
+            Ok(spec) => format!("{} fails on {}", spec.rsc, spec.node),
+            Err(_) => text.to_string(),
+        },
+        Step::Attribute { .. } => return None,
+        other => other.text(),
+    })
 }
 
 /// Sets a node's permanent `standby`, and forgets the transient one.

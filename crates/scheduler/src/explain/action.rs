@@ -167,7 +167,8 @@ impl Sched {
         }
         let id = &self.rscs[rsc].id;
         let node = action.node.map_or_else(String::new, |node| self.node_name(node));
-        if reason == Some("resource definition change") {
+        let stays = action.node.is_none_or(|node| self.rscs[rsc].active.contains(&node));
+        if reason == Some("resource definition change") && stays {
             return format!("the configuration of {id} changed since it was started");
         }
         match action.task.as_str() {
@@ -226,7 +227,14 @@ impl Sched {
             Some(Restart::StartAgain) | None => match &self.actions[ix].reason {
                 Some(reason) => format!("{id} is restarted ({reason})"),
                 None if r.next_role == Role::Stopped => self.why_stopped(rsc),
-                None => format!("{id} is restarted"),
+                None => {
+                    let start = r.actions.iter().copied().find(|a| {
+                        let action = &self.actions[*a];
+                        matches!(action.task.as_str(), "start" | "promote")
+                            && action.reason.is_some()
+                    });
+                    start.map_or_else(|| format!("{id} is restarted"), |start| self.need(start))
+                }
             },
         }
     }

@@ -66,7 +66,10 @@ impl Sched {
             Some(Candidate { unusable: Some(why), .. }) => {
                 ("unusable", format!("the node {}", unusable(*why)))
             }
-            Some(candidate) if candidate.score < 0 => ("banned", "not allowed".to_owned()),
+            Some(candidate) if candidate.score <= -INFINITY => ("banned", "not allowed".to_owned()),
+            Some(candidate) if candidate.score < 0 => {
+                ("banned", "not allowed, because the score is negative".to_owned())
+            }
             Some(candidate) => ("possible", self.lost(candidate, chosen, decision)),
         };
         NodeView {

@@ -80,6 +80,19 @@ impl Sched {
                 ));
             }
         }
+        let failed: Vec<String> = self
+            .failed_ops
+            .iter()
+            .filter(|op| op.node == n.name)
+            .map(|op| {
+                let task = op.xml.get("operation").unwrap_or("operation");
+                let meaning = base::CrmExit::from_code(op.rc).map_or("", |code| code.description());
+                format!("{task} of {} ({meaning})", op.rsc)
+            })
+            .collect();
+        if !failed.is_empty() {
+            summary.push(format!("Failed there: {}.", list(&failed)));
+        }
         if let Some(connection) = n.connection {
             let id = &self.rscs[connection].id;
             let places = self.names(&self.locations_of(connection, true));

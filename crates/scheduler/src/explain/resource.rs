@@ -148,14 +148,12 @@ impl Sched {
         };
         summary.push(match r.active.as_slice() {
             [] => format!("{id} does not run."),
+            [one] if r.failed => format!("{id} has failed on {}{role}.", self.nodes[*one].name),
             [one] => format!("{id} runs on {}{role}.", self.nodes[*one].name),
             several => {
                 format!("{id} runs on {}, although it should run once.", list(&self.names(several)))
             }
         });
-        if r.failed {
-            summary.push(format!("{} has failed.", capital(id)));
-        }
         if !r.managed {
             summary.push(format!("The cluster leaves it alone: {}.", self.why_unmanaged(rsc)));
             return summary;

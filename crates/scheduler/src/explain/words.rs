@@ -267,8 +267,16 @@ impl Sched {
         }
     }
 
-    fn primary_place(&self, primary: RscIx) -> String {
-        let places = self.locations_of(primary, false);
+    fn primary_place(&self, primary: RscIx, role: Role) -> String {
+        let mut places = Vec::new();
+        for leaf in self.leaves(primary) {
+            if role != Role::Promoted || self.next_role(leaf) == Role::Promoted {
+                let own = self.locations_of(leaf, false);
+                places.extend(
+                    own.into_iter().filter(|node| !places.contains(node)).collect::<Vec<_>>(),
+                );
+            }
+        }
         if places.is_empty() {
             "which runs nowhere".into()
         } else {
@@ -287,7 +295,7 @@ impl Sched {
         } else {
             self.rscs[c.dependent].id.to_string()
         };
-        let place = self.primary_place(c.primary);
+        let place = self.primary_place(c.primary, c.primary_role);
         let relation = if c.score >= INFINITY {
             format!("{who} must run with {primary}, {place}")
         } else if c.score <= -INFINITY {

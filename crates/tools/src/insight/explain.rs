@@ -9,7 +9,7 @@ use crate::options::{Parsed, Table, value};
 use crate::output::{self, Fail, Out};
 
 const TABLE: Table = Table {
-    tool: "explain",
+    tool: "quorate explain",
     summary: "say why a resource, an action or a node is as it is",
     usage: "[OPTION…] RESOURCE|NODE|ACTION…",
     groups: &[],

@@ -16,7 +16,7 @@ use crate::options::{Parsed, Table, flag, value};
 use crate::output::{self, Fail, Out};
 
 const TABLE: Table = Table {
-    tool: "survive",
+    tool: "quorate survive",
     summary: "try every failure of nodes and say what would not run any more",
     usage: "[OPTION…]",
     groups: &[],
@@ -214,7 +214,8 @@ fn verdict_lines(study: &Study, verdict: &Verdict, detail: bool, lines: &mut Vec
         facts.push(format!("{} moved", verdict.moved));
     }
     if !verdict.degraded.is_empty() {
-        facts.push(format!("{} clones with fewer instances", verdict.degraded.len()));
+        let names = list(&words(&verdict.degraded));
+        facts.push(format!("fewer instances of {names}"));
     }
     if !verdict.stable {
         facts.push("does not come to rest".into());

@@ -13,7 +13,7 @@ use crate::options::{Arg, Parsed, Table, flag, old, value};
 use crate::output::{self, Fail, Out};
 
 const TABLE: Table = Table {
-    tool: "whatif",
+    tool: "quorate whatif",
     summary: "say what the cluster would do if something happened",
     usage: "EVENT…",
     groups: &[],
@@ -123,11 +123,11 @@ fn work(parsed: &Parsed, out: &mut Out) -> Result<CrmExit, Fail> {
         .map_err(Fail::usage)?;
     let mut state = State::read("whatif", parsed)?;
     let before = scheduler::status(&state.cib, state.input());
-    let steps = apply(&mut state.cib, &events, &before, state.now).map_err(impossible)?;
+    let happens = apply(&mut state.cib, &events, &before, state.now).map_err(impossible)?;
     let end = settle(&state.cib, Play { input: state.input(), op_fail: &op_fail, brief: false });
     let (was, is) = (before.placement(), end.placement());
     let report = Report {
-        events: steps.iter().map(scheduler::simulate::Step::text).collect(),
+        events: happens,
         changes: was.changes(&is),
         stopped: is_missing(&before, &was, &end, &is),
         placement: is,
