@@ -186,6 +186,8 @@ void do_votequorum(void)
 	CALL(votequorum_qdevice_poll(h, "device", 1, ring));
 	CALL(votequorum_qdevice_master_wins(h, "device", 1));
 	CALL(votequorum_qdevice_update(h, "device", "other"));
+	/* The answer comes when the change is sent; it is true once it came round the ring. */
+	votes_drain(h);
 	CALL(votequorum_qdevice_unregister(h, "device"));
 	votes_drain(h);
 	CALL(votequorum_trackstop(h));

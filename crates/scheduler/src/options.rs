@@ -68,7 +68,7 @@ pub struct Options {
 
 impl Options {
     fn find(&self, names: &[&str]) -> Option<&str> {
-        names.iter().find_map(|name| self.raw.get(*name)).map(EcoString::as_str)
+        names.iter().find_map(|name| self.raw.get(name)).map(EcoString::as_str)
     }
 
     fn boolean(&self, names: &[&str], default: bool) -> bool {
