@@ -9,6 +9,7 @@
 //! Source: `spec/corosync-conf-and-tools.md` §2.
 
 mod clients;
+mod crash;
 mod daemon;
 mod files;
 mod host;

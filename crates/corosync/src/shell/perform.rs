@@ -3,6 +3,7 @@
 use std::cell::RefCell;
 
 use base::{NodeId, Time};
+use qb::log::blackbox;
 use totem::{ConfigKind, QueueLevel};
 
 use super::daemon::{Daemon, members, ring_config};
@@ -149,13 +150,28 @@ impl Daemon {
                 self.engine.handle_logs_reopened(now, conn, errors.is_empty());
             }
             Output::ForceGather => self.srp.interface_changed(now),
-            Output::DumpBlackbox => {
-                base::warning!(sub: "MAIN", "There is no flight recorder to be written");
-            }
+            Output::DumpBlackbox => self.dump_recorder(),
             Output::DumpState => self.log_state(),
             Output::Watchdog(command) => self.watchdog.perform(now, &command),
             Output::Shutdown => self.shut_down(),
             Output::Die { status } => self.exit = Some(status),
+        }
+    }
+
+    /// Writes the flight recorder beside the other state.
+    fn dump_recorder(&self) {
+        let Some(recorder) = self.logger.recorder() else {
+            base::warning!(sub: "MAIN", "The flight recorder is off (logging.blackbox)");
+            return;
+        };
+        let path = blackbox::file_name(&self.state_dir);
+        let done =
+            recorder.dump(&path).and_then(|()| blackbox::point_to(&self.state_dir, &path));
+        if let Err(error) = done {
+            base::error!(
+                sub: "MAIN",
+                "Can't write flight data to {}: {}", path.display(), strerror(&error)
+            );
         }
     }
 
@@ -214,6 +230,7 @@ impl Daemon {
         if std::mem::take(&mut self.log_changed) {
             match logging::read(self.engine.map()) {
                 Ok(settings) => {
+                    self.logger.set_recording(settings.blackbox);
                     for error in self.logger.configure(logs::config(&settings, false)) {
                         base::error!(sub: "MAIN", "{error}");
                     }

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use super::daemon::{Daemon, Parts};
 use super::files::{self, PidFile, strerror};
 use super::host::Machine;
-use super::{logs, options, process, status};
+use super::{crash, logs, options, process, status};
 use crate::cmap::Map;
 use crate::config::logging;
 use crate::config::parse::Parsed;
@@ -110,6 +110,7 @@ fn start(options: &options::Options) -> Result<i32, i32> {
             ending(status::FORK, line!())
         })?;
     }
+    crash::prepare(&logger, &state_dir);
     process::lock_memory();
     process::allow_many_files();
     log_timing(&config);
@@ -204,6 +205,7 @@ fn set_up_log(map: &Map) -> Result<qb::log::Logger, i32> {
     };
     let settings = logging::read(map).map_err(|text| failed(&text))?;
     let (logger, errors) = qb::log::install(logs::config(&settings, false));
+    logger.set_recording(settings.blackbox);
     if let Some(error) = errors.first() {
         let code = error.source.raw_os_error().unwrap_or(0);
         let text = format!(

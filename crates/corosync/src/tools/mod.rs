@@ -6,6 +6,7 @@
 //!
 //! Source: `spec/corosync-conf-and-tools.md` §6.
 
+mod blackbox;
 mod cfgtool;
 mod cmapctl;
 mod cpg_load;
@@ -29,6 +30,7 @@ pub fn applets() -> Vec<Applet> {
         sbin("corosync-cpgtool", cpgtool::run),
         sbin("corosync-keygen", keygen::run),
         sbin("corosync-quorumtool", quorumtool::run),
+        Applet { name: "corosync-blackbox", dir: "bin", run: blackbox::run },
         Applet { name: "corosync-xmlproc", dir: "bin", run: xmlproc::run },
         Applet { name: "cpg-load", dir: "", run: cpg_load::run },
         Applet { name: "ipc-storm", dir: "", run: ipc_storm::run },

@@ -9,8 +9,10 @@
 //!
 //! Source: `spec/corosync-conf-and-tools.md` §3.6, `spec/cli-pacemaker.md` §5.
 
+pub mod blackbox;
 mod format;
 mod pacemaker;
+mod printf;
 mod syslog;
 mod wallclock;
 
@@ -23,7 +25,7 @@ use std::fs::{File, OpenOptions};
 use std::io::{self, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicU8, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
 /// How lines begin with the time.
@@ -129,6 +131,12 @@ impl Config {
     }
 }
 
+/// A time since 1970 as lines have it: `Nov 21 00:50:06.382`, in the host's zone.
+pub fn time_text(time: std::time::Duration) -> String {
+    let seconds = i64::try_from(time.as_secs()).unwrap_or(i64::MAX);
+    wallclock::at(seconds, i64::from(time.subsec_nanos())).millis()
+}
+
 /// The host's name, as files have it.
 pub fn host_name() -> String {
     rustix::system::uname().nodename().to_string_lossy().into_owned()
@@ -149,6 +157,9 @@ struct Shared {
     /// The most verbose priority any target takes: the quick answer for the others.
     most: AtomicU8,
     files: Mutex<BTreeMap<PathBuf, File>>,
+    /// Keeps the last records of all priorities, once asked for.
+    recorder: blackbox::Recorder,
+    is_recording: AtomicBool,
     syslog: syslog::Syslog,
     /// Taken when the format was set: corosync's files show the pid before daemonising.
     pid: u32,
@@ -186,6 +197,8 @@ impl Logger {
                 config: RwLock::new(Config { targets: Targets::default(), ..Config::corosync() }),
                 most: AtomicU8::new(0),
                 files: Mutex::new(BTreeMap::new()),
+                recorder: blackbox::Recorder::default(),
+                is_recording: AtomicBool::new(false),
                 syslog: syslog::Syslog::new(),
                 pid: std::process::id(),
             }),
@@ -204,6 +217,18 @@ impl Logger {
     /// The configuration in use.
     pub fn config(&self) -> Config {
         self.shared.config.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Starts or stops the flight recorder.
+    pub fn set_recording(&self, wanted: bool) {
+        if self.shared.is_recording.swap(wanted, Ordering::Relaxed) && !wanted {
+            self.shared.recorder.clear();
+        }
+    }
+
+    /// The flight recorder, when it is on.
+    pub fn recorder(&self) -> Option<&blackbox::Recorder> {
+        self.shared.is_recording.load(Ordering::Relaxed).then_some(&self.shared.recorder)
     }
 
     /// Closes and opens all files, after they were rotated.
@@ -249,6 +274,9 @@ fn open_file(path: &Path, config: &Config) -> io::Result<File> {
 
 impl Sink for Logger {
     fn enabled(&self, priority: Priority, subsys: &str) -> bool {
+        if self.shared.is_recording.load(Ordering::Relaxed) {
+            return true;
+        }
         if priority as u8 >= self.shared.most.load(Ordering::Relaxed) {
             return false;
         }
@@ -262,6 +290,13 @@ impl Sink for Logger {
         let takes = |limit: Option<Priority>| limit.is_some_and(|limit| record.priority <= limit);
         let message = record.message.to_string();
         let message = message.trim_end_matches('\n');
+        if let Some(recorder) = self.recorder() {
+            let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
+            recorder.record(record, message, since.unwrap_or_default());
+            if targets.most().is_none_or(|most| record.priority > most) {
+                return;
+            }
+        }
         let now = wallclock::now();
         if takes(targets.stderr) {
             let line = format::stderr(&config, record, message, now);

@@ -2,7 +2,7 @@ use super::wallclock::WallClock;
 use super::*;
 
 const NOW: WallClock =
-    WallClock { month: 10, day: 21, hour: 0, minute: 50, second: 6, millis: 382 };
+    WallClock { year: 2026, month: 10, day: 21, hour: 0, minute: 50, second: 6, millis: 382 };
 
 fn lines(config: &Config, record: &Record<'_>) -> [String; 3] {
     let text = record.message.to_string();
