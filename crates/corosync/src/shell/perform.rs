@@ -165,8 +165,7 @@ impl Daemon {
             return;
         };
         let path = blackbox::file_name(&self.state_dir);
-        let done =
-            recorder.dump(&path).and_then(|()| blackbox::point_to(&self.state_dir, &path));
+        let done = recorder.dump(&path).and_then(|()| blackbox::point_to(&self.state_dir, &path));
         if let Err(error) = done {
             base::error!(
                 sub: "MAIN",

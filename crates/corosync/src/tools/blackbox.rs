@@ -165,11 +165,7 @@ fn show(file: Option<PathBuf>, filter: &Filter, json: bool) -> Result<String, St
 fn as_line(entry: &Entry) -> String {
     let time = qb::log::time_text(entry.time);
     let (function, line, tag) = (&entry.function, entry.line, entry.tag);
-    format!(
-        "{:<7} {time} {function}({line}):{tag}: {}\n",
-        entry.priority.as_str(),
-        entry.message
-    )
+    format!("{:<7} {time} {function}({line}):{tag}: {}\n", entry.priority.as_str(), entry.message)
 }
 
 fn as_json(entry: &Entry) -> String {
@@ -218,7 +214,9 @@ fn dump() -> Result<PathBuf, String> {
     for key in ["runtime.blackbox.dump_state", "runtime.blackbox.dump_flight_data"] {
         // Twice in a second the value would be no change.
         let value = match cmap.get(key) {
-            Ok(old) if old == epoch => Value::Str(format!("{}.{}", now.as_secs(), now.subsec_nanos())),
+            Ok(old) if old == epoch => {
+                Value::Str(format!("{}.{}", now.as_secs(), now.subsec_nanos()))
+            }
             _ => epoch.clone(),
         };
         cmap.set(key, &value).map_err(|error| format!("Failed to set key {key}. Error {error}"))?;

@@ -129,8 +129,7 @@ impl Recorder {
         payload.extend(i64::from(time.subsec_nanos()).to_ne_bytes());
         // A format and its argument; the text is never read as a format.
         let room = RECORD_MAX.saturating_sub(payload.len() + 8);
-        let text: Vec<u8> =
-            message.bytes().filter(|byte| *byte != 0).take(room).collect();
+        let text: Vec<u8> = message.bytes().filter(|byte| *byte != 0).take(room).collect();
         word(&mut payload, text.len() as u32 + 4);
         payload.extend(b"%s\0");
         payload.extend(text);

@@ -136,8 +136,14 @@ mod tests {
         assert_eq!(with("plain\n", &[]), "plain");
         assert_eq!(with("%s is %d\n", &[b"x\0", &n(-5)]), "x is -5");
         assert_eq!(with("%08x|%-6u|%3d", &[&n(255), &n(7), &n(1)]), "000000ff|7     |  1");
-        assert_eq!(with("%lu %zu", &[&u64::MAX.to_ne_bytes(), &1u64.to_ne_bytes()]), "18446744073709551615 1");
-        assert_eq!(with("%.2f %p %c", &[&1.5f64.to_ne_bytes(), &16u64.to_ne_bytes(), b"z"]), "1.50 0x10 z");
+        assert_eq!(
+            with("%lu %zu", &[&u64::MAX.to_ne_bytes(), &1u64.to_ne_bytes()]),
+            "18446744073709551615 1"
+        );
+        assert_eq!(
+            with("%.2f %p %c", &[&1.5f64.to_ne_bytes(), &16u64.to_ne_bytes(), b"z"]),
+            "1.50 0x10 z"
+        );
         assert_eq!(with("%*s|", &[&n(4), b"ab\0"]), "  ab|");
         assert_eq!(with("100%% %s", &[]), "100% %s");
         assert_eq!(with("%d and", &[b"ab"]), "%d and");
