@@ -15,6 +15,7 @@ fn applets() -> Vec<Applet> {
         crm::applets(),
         lab::applets(),
         sim::applets(),
+        doctor::applets(),
     ]
     .concat()
 }

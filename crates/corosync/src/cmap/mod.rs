@@ -64,7 +64,7 @@ pub struct Change {
 }
 
 /// The map.
-#[derive(Default, Debug)]
+#[derive(Clone, Default, Debug)]
 pub struct Map {
     entries: BTreeMap<String, Value>,
     extra_read_only: Vec<&'static str>,

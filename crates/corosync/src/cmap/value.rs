@@ -3,6 +3,7 @@
 //! Source: `spec/corosync-services.md` §7.1.
 
 use std::borrow::Cow;
+use std::fmt;
 
 /// A value of the map.
 #[derive(Clone, Debug, PartialEq)]
@@ -144,6 +145,26 @@ impl Value {
             Value::U64(v) => Value::U64(v.wrapping_add(i64::from(step) as u64)),
             Value::F32(_) | Value::F64(_) | Value::Str(_) | Value::Bin(_) => return None,
         })
+    }
+}
+
+/// Text as it is, numbers in decimal, other bytes in hexadecimal.
+impl fmt::Display for Value {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Value::I8(v) => v.fmt(f),
+            Value::U8(v) => v.fmt(f),
+            Value::I16(v) => v.fmt(f),
+            Value::U16(v) => v.fmt(f),
+            Value::I32(v) => v.fmt(f),
+            Value::U32(v) => v.fmt(f),
+            Value::I64(v) => v.fmt(f),
+            Value::U64(v) => v.fmt(f),
+            Value::F32(v) => v.fmt(f),
+            Value::F64(v) => v.fmt(f),
+            Value::Str(_) => f.write_str(&self.as_text().unwrap_or_default()),
+            Value::Bin(bytes) => bytes.iter().try_for_each(|byte| write!(f, "{byte:02x}")),
+        }
     }
 }
 

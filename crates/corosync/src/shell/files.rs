@@ -20,7 +20,7 @@ pub(super) const PID_FILE: &str = "/run/corosync.pid";
 ///
 /// # Errors
 /// The text for stderr and log.
-pub(super) fn read_config(path: &Path) -> Result<Parsed, String> {
+pub fn read_config(path: &Path) -> Result<Parsed, String> {
     let shown = path.display().to_string();
     let content =
         fs::read(path).map_err(|error| format!("Can't read file {shown}: {}", strerror(&error)))?;

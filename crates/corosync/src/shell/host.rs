@@ -9,7 +9,8 @@ use crate::config::parse::Accounts;
 use crate::transport;
 
 /// The real machine.
-pub(super) struct Machine;
+#[derive(Clone, Copy, Debug)]
+pub struct Machine;
 
 impl Host for Machine {
     fn nodename(&self) -> String {

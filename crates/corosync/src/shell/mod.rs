@@ -26,6 +26,9 @@ mod zero_copy;
 
 use base::Applet;
 
+pub use files::read_config;
+pub use host::Machine;
+
 /// The daemon's command.
 pub const COROSYNC: Applet = Applet { name: "corosync", dir: "sbin", run: start::run };
 
