@@ -61,6 +61,8 @@ pub struct Engine {
     pub quorate: Option<bool>,
     /// The ring's members.
     pub members: Vec<NodeId>,
+    /// Their addresses on the first link.
+    pub addresses: Vec<(NodeId, IpAddr)>,
     /// Links as `corosync-cfgtool -s` shows them: name and status.
     pub links: Vec<(String, String)>,
 }

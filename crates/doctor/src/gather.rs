@@ -132,16 +132,30 @@ fn engine() -> Option<Engine> {
         .ok()
         .filter(corosync_client::quorum::Quorum::has_provider)
         .and_then(|mut quorum| quorum.is_quorate().ok());
-    let members = corosync_client::cmap::Cmap::connect()
+    let entries = corosync_client::cmap::Cmap::connect()
         .ok()
         .and_then(|mut cmap| cmap.entries("runtime.members.").ok())
-        .unwrap_or_default()
-        .into_iter()
-        .filter(|(_, value)| value.as_str() == Some("joined"))
-        .filter_map(|(key, _)| key.split('.').nth(2)?.parse().ok().map(NodeId))
+        .unwrap_or_default();
+    let id = |key: &str| key.split('.').nth(2)?.parse().ok().map(NodeId);
+    let joined = |(key, value): &(String, _)| {
+        let value: &corosync_client::cmap::Value = value;
+        (value.as_str() == Some("joined")).then(|| id(key))?
+    };
+    let members: Vec<NodeId> = entries.iter().filter_map(joined).collect();
+    let addresses = entries
+        .iter()
+        .filter(|(key, _)| key.ends_with(".ip"))
+        .filter_map(|(key, value)| Some((id(key)?, first_address(value.as_str()?)?)))
+        .filter(|(id, _)| members.contains(id))
         .collect();
     let links = links.into_iter().map(|link| (link.name, link.status)).collect();
-    Some(Engine { quorate, members, links })
+    Some(Engine { quorate, members, addresses, links })
+}
+
+/// `r(0) ip(192.168.100.10) …`
+fn first_address(text: &str) -> Option<std::net::IpAddr> {
+    let (_, rest) = text.split_once("ip(")?;
+    rest.split_once(')')?.0.parse().ok()
 }
 
 fn cluster(running: bool) -> Option<Cluster> {
@@ -198,6 +212,15 @@ fn judge_cib(document: &Element, source: String) -> Cluster {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn addresses_of_members() {
+        assert_eq!(
+            first_address("r(0) ip(10.0.0.1) r(1) ip(10.1.0.1) "),
+            Some([10, 0, 0, 1].into())
+        );
+        assert_eq!(first_address("r(0) ip()"), None);
+    }
 
     #[test]
     fn what_the_cib_says() {

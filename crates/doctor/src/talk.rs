@@ -21,6 +21,8 @@ const USUAL_MTU: u32 = 1500;
 pub(crate) struct Talk {
     session: Session,
     sockets: Vec<UdpSocket>,
+    /// Nobody is listed: whoever speaks is a peer, and there may always be one more.
+    discover: bool,
     /// Where we listen.
     pub(crate) port: u16,
 }
@@ -46,7 +48,7 @@ impl Talk {
         let address = |text: &str| -> Option<IpAddr> {
             text.parse().ok().or_else(|| facts.names.get(text)?.first().copied())
         };
-        let peers: Vec<(NodeId, String, IpAddr)> = listed
+        let mut peers: Vec<(NodeId, String, IpAddr)> = listed
             .iter()
             .flat_map(|node| {
                 node.addresses.iter().filter_map(move |(link, text)| {
@@ -60,6 +62,11 @@ impl Talk {
                 })
             })
             .collect();
+        if let Some(engine) = facts.engine.as_ref().filter(|_| listed.is_empty()) {
+            let others = engine.addresses.iter().filter(|(_, ip)| !facts.is_local(*ip));
+            peers.extend(others.map(|(id, ip)| (*id, format!("node {id} ({ip})"), *ip)));
+        }
+        let discover = peers.is_empty() && listed.is_empty();
         let group: Option<IpAddr> = (facts.transport() == "udp")
             .then(|| facts.text("totem.interface.0.mcastaddr")?.parse().ok())
             .flatten();
@@ -102,10 +109,10 @@ impl Talk {
             port,
             group,
             full: mtu.unwrap_or(USUAL_MTU).saturating_sub(HEADERS) as usize,
-            discover: listed.is_empty(),
+            discover,
         };
         let seed = now() ^ u64::from(std::process::id()).rotate_left(32);
-        Ok(Talk { session: Session::new(me, &peers, seed), sockets, port: bound })
+        Ok(Talk { session: Session::new(me, &peers, seed), sockets, discover, port: bound })
     }
 
     fn send(&self, packets: Vec<Outgoing>) {
@@ -154,7 +161,8 @@ impl Talk {
             let packets = self.session.poll(now());
             self.send(packets);
             let peers = self.session.peers();
-            if until_done && self.session.is_done() && peers.iter().all(|peer| peer.answers > 5) {
+            let heard = !self.discover && peers.iter().all(|peer| peer.answers > 5);
+            if until_done && heard && self.session.is_done() {
                 break;
             }
             let wait = Duration::from_micros(self.session.next_deadline().saturating_sub(now()));

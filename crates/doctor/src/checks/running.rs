@@ -77,6 +77,7 @@ mod tests {
         facts.engine = Some(Engine {
             quorate: Some(false),
             members: vec![NodeId(1), NodeId(9)],
+            addresses: vec![],
             links: vec![
                 ("0 10.0.0.1".into(), "OK".into()),
                 ("1 10.1.0.1".into(), "ring 1 FAULTY".into()),

@@ -6,6 +6,7 @@
 //! of output; the last line counts them.
 
 mod clients;
+mod doctor;
 mod engine;
 mod events;
 mod faults;
@@ -29,6 +30,7 @@ const SCENARIOS: &[Scenario] = &[
     ("notes", "groups, rules, standby, clones, promotable clones, services", notes::run),
     ("faults", "failing resources, partitions, killed daemons", faults::run),
     ("events", "alerts, systemd units, suicide, questions without a DC", events::run),
+    ("doctor", "what breaks clusters is found and named", doctor::run),
     ("input", "bad configuration, bad updates, random bytes", input::run),
 ];
 
