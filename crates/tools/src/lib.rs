@@ -7,6 +7,7 @@
 use base::Applet;
 
 pub mod attrd_updater;
+pub mod bench_cib;
 pub mod cibadmin;
 pub mod clock;
 pub mod crm_attribute;
@@ -65,6 +66,7 @@ pub fn applets() -> Vec<Applet> {
         Applet { name: "whatif", dir: "", run: insight::whatif::main },
         sbin("iso8601", iso8601::main),
         sbin("stonith_admin", stonith_admin::main),
+        Applet { name: "bench-cib", dir: "", run: bench_cib::main },
         Applet { name: "schemas", dir: "", run: schemas::main },
     ]
 }
