@@ -3,12 +3,15 @@
 //!
 //! Source: `spec/cib.md` §8.
 
-use std::fs::{self, DirBuilder, File, OpenOptions, Permissions};
-use std::io::{self, Write};
-use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt, chown};
+mod disk;
+
+use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use xml::Element;
+
+pub use disk::{Disk, FileSystem};
 
 use crate::digest;
 use crate::document::empty;
@@ -28,6 +31,7 @@ pub struct Store {
     dir: PathBuf,
     name: String,
     owner: Option<(u32, u32)>,
+    disk: Arc<dyn Disk>,
 }
 
 /// What [`Store::load`] found.
@@ -56,7 +60,12 @@ impl Store {
     /// The document in that directory under its usual name `cib.xml`; files will belong to
     /// `owner` (if we may give them away).
     pub fn new(dir: impl Into<PathBuf>, owner: Option<(u32, u32)>) -> Store {
-        Store { dir: dir.into(), name: "cib.xml".to_owned(), owner }
+        Store::on(Arc::new(FileSystem), dir, owner)
+    }
+
+    /// As [`new`](Self::new), on a disk that need not be this host's.
+    pub fn on(disk: Arc<dyn Disk>, dir: impl Into<PathBuf>, owner: Option<(u32, u32)>) -> Store {
+        Store { dir: dir.into(), name: "cib.xml".to_owned(), owner, disk }
     }
 
     /// The file's path.
@@ -75,34 +84,66 @@ impl Store {
     /// The file is there but may not be written by us ([`io::ErrorKind::PermissionDenied`]).
     pub fn load(&self) -> io::Result<Loaded> {
         let mut notes = Vec::new();
-        if !self.dir.exists() {
-            DirBuilder::new().recursive(true).mode(0o750).create(&self.dir)?;
-        }
+        self.disk.make_dir(&self.dir)?;
         for path in [self.path(), self.signature()] {
-            if path.exists() {
-                OpenOptions::new().append(true).open(&path)?;
-            }
+            self.disk.check_writable(&path)?;
         }
-        let (mut document, source) = match read_verified(&self.path()) {
+        let disk = self.disk.as_ref();
+        let (mut document, source) = match verified_on(disk, &self.path()) {
             Ok(document) => (document, Source::File),
             Err(Rc::ENOENT) => self.fall_back(&mut notes),
-            Err(rc) => {
-                notes.push(format!("{}: {rc}", self.path().display()));
-                self.put_aside(&mut notes);
-                self.fall_back(&mut notes)
+            Err(Rc::CIB_MODIFIED) if self.finish_write(&mut notes) => {
+                match verified_on(disk, &self.path()) {
+                    Ok(document) => (document, Source::File),
+                    Err(rc) => self.replace_broken(rc, &mut notes),
+                }
             }
+            Err(rc) => self.replace_broken(rc, &mut notes),
         };
         settle(&mut document);
         Ok(Loaded { document, source, notes })
     }
 
+    fn replace_broken(&self, rc: Rc, notes: &mut Vec<String>) -> (Element, Source) {
+        notes.push(format!("{}: {rc}", self.path().display()));
+        self.put_aside(notes);
+        self.fall_back(notes)
+    }
+
+    /// The document is put in place before its signature. Who was killed in between left the
+    /// signature under its temporary name.
+    fn finish_write(&self, notes: &mut Vec<String>) -> bool {
+        let Ok(document) = read_on(self.disk.as_ref(), &self.path()) else { return false };
+        let wanted = digest::v1(&document);
+        let Ok(entries) = self.disk.list(&self.dir) else { return false };
+        let left = entries.into_iter().find(|path| {
+            path.file_name().is_some_and(|name| name.to_string_lossy().starts_with(".cib-sig."))
+                && self.disk.read(path).is_ok_and(|sum| sum.trim() == wanted)
+        });
+        let Some(left) = left else { return false };
+        match self.disk.rename(&left, &self.signature()).and_then(|()| self.disk.sync(&self.dir)) {
+            Ok(()) => {
+                notes.push(format!(
+                    "{}: the last write had been interrupted before its signature was in place; \
+                     finished it",
+                    self.path().display()
+                ));
+                true
+            }
+            Err(error) => {
+                notes.push(format!("cannot rename {}: {error}", left.display()));
+                false
+            }
+        }
+    }
+
     fn put_aside(&self, notes: &mut Vec<String>) {
         let aside = (0..10_000)
             .map(|number| self.dir.join(format!("cib.auto.{number:06}")))
-            .find(|path| !path.exists());
+            .find(|path| !self.disk.exists(path));
         let Some(aside) = aside else { return };
         for (from, to) in [(self.path(), aside.clone()), (self.signature(), signature_of(&aside))] {
-            match fs::rename(&from, &to) {
+            match self.disk.rename(&from, &to) {
                 Ok(()) => notes.push(format!("kept {} as {}", from.display(), to.display())),
                 Err(error) if error.kind() == io::ErrorKind::NotFound => {}
                 Err(error) => notes.push(format!("cannot rename {}: {error}", from.display())),
@@ -111,20 +152,20 @@ impl Store {
     }
 
     fn fall_back(&self, notes: &mut Vec<String>) -> (Element, Source) {
-        let mut backups: Vec<(i64, i64, PathBuf)> = fs::read_dir(&self.dir)
-            .into_iter()
-            .flatten()
-            .filter_map(|entry| {
-                let path = entry.ok()?.path();
-                let name = path.file_name()?.to_str()?;
-                let is_backup = name.starts_with("cib-") && !name.ends_with(".sig");
-                let meta = fs::metadata(&path).ok().filter(fs::Metadata::is_file)?;
-                is_backup.then(|| (meta.ctime(), meta.ctime_nsec(), path))
-            })
-            .collect();
-        backups.sort();
-        for (_, _, path) in backups.into_iter().rev() {
-            match read_verified(&path) {
+        let entries = match self.disk.list(&self.dir) {
+            Ok(entries) => entries,
+            Err(error) => {
+                notes.push(format!("{}: {error}", self.dir.display()));
+                Vec::new()
+            }
+        };
+        // The oldest first.
+        for path in entries.into_iter().rev() {
+            let name = path.file_name().map(|name| name.to_string_lossy()).unwrap_or_default();
+            if !name.starts_with("cib-") || name.ends_with(".sig") {
+                continue;
+            }
+            match verified_on(self.disk.as_ref(), &path) {
                 Ok(document) => return (document, Source::Backup(path)),
                 Err(rc) => notes.push(format!("{}: {rc}", path.display())),
             }
@@ -138,9 +179,12 @@ impl Store {
     /// [`Rc::CIB_MODIFIED`] if somebody else changed the file since (nothing is written then),
     /// [`Rc::CIB_BACKUP`] or [`Rc::CIB_SAVE`] if the disk refuses.
     pub fn write(&self, document: &Element, now: &str) -> Result<(), Rc> {
-        match read_verified(&self.path()) {
+        match verified_on(self.disk.as_ref(), &self.path()) {
             Ok(_) | Err(Rc::ENOENT) => {}
-            Err(_) => return Err(Rc::CIB_MODIFIED),
+            // Our own signature may still be on its way; anything else is somebody else's work.
+            Err(Rc::CIB_MODIFIED) if self.finish_write(&mut Vec::new()) => {}
+            Err(Rc::CIB_MODIFIED | Rc::CIB_CORRUPT) => return Err(Rc::CIB_MODIFIED),
+            Err(rc) => return Err(rc),
         }
         self.back_up().map_err(|_| Rc::CIB_BACKUP)?;
         let mut document = document.clone();
@@ -152,7 +196,9 @@ impl Store {
 
     fn back_up(&self) -> io::Result<()> {
         let last = self.dir.join("cib.last");
-        let number = fs::read_to_string(&last)
+        let number = self
+            .disk
+            .read(&last)
             .ok()
             .and_then(|text| text.trim().parse::<u32>().ok())
             .filter(|number| *number < SERIES_MAX)
@@ -160,12 +206,13 @@ impl Store {
         let backup = self.dir.join(format!("cib-{number}.raw"));
         for (from, to) in [(self.path(), backup.clone()), (self.signature(), signature_of(&backup))]
         {
-            ignore_missing(fs::remove_file(&to))?;
-            ignore_missing(fs::hard_link(&from, &to))?;
+            ignore_missing(self.disk.remove(&to))?;
+            ignore_missing(self.disk.link(&from, &to))?;
         }
         let next = if number + 1 < SERIES_MAX { number + 1 } else { 0 };
-        self.replace_file(&last, &next.to_string(), 0o600)?;
-        self.sync_dir()
+        let new = self.temporary("tmp", &next.to_string())?;
+        self.disk.rename(&new, &last)?;
+        self.disk.sync(&self.dir)
     }
 
     fn save(&self, document: &Element) -> io::Result<()> {
@@ -175,43 +222,26 @@ impl Store {
         let sum = digest::v1(document);
         let tmp_sum = self.temporary("sig", &sum)?;
         // What was written must be readable as what was meant, before it takes the old one's place.
-        let reread = fs::read_to_string(&tmp)?;
+        let reread = self.disk.read(&tmp)?;
         if xml::parse(&reread).ok().as_ref().map(digest::v1) != Some(sum) {
-            ignore_missing(fs::remove_file(&tmp))?;
-            ignore_missing(fs::remove_file(&tmp_sum))?;
+            ignore_missing(self.disk.remove(&tmp))?;
+            ignore_missing(self.disk.remove(&tmp_sum))?;
             return Err(io::Error::other("the written document is not the one that was meant"));
         }
-        fs::rename(&tmp, &path)?;
-        fs::rename(&tmp_sum, &signature)?;
-        self.sync_dir()
-    }
-
-    fn replace_file(&self, path: &Path, text: &str, mode: u32) -> io::Result<()> {
-        let tmp = self.temporary("tmp", text)?;
-        fs::set_permissions(&tmp, Permissions::from_mode(mode))?;
-        fs::rename(&tmp, path)
+        self.disk.rename(&tmp, &path)?;
+        self.disk.rename(&tmp_sum, &signature)?;
+        self.disk.sync(&self.dir)
     }
 
     /// Writes a new file with a name of its own and has it on disk.
     fn temporary(&self, kind: &str, text: &str) -> io::Result<PathBuf> {
         let path = self.dir.join(format!(".cib-{kind}.{}", std::process::id()));
-        ignore_missing(fs::remove_file(&path))?;
-        let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&path)?;
-        if let Some((uid, gid)) = self.owner {
-            // Without the right to give files away they stay ours, which is right for tests and
-            // single-user hosts.
-            let _ = chown(&path, Some(uid), Some(gid));
-        }
-        let written = file.write_all(text.as_bytes()).and_then(|()| file.sync_all());
-        if let Err(error) = written {
-            ignore_missing(fs::remove_file(&path))?;
+        ignore_missing(self.disk.remove(&path))?;
+        if let Err(error) = self.disk.create(&path, text, self.owner) {
+            ignore_missing(self.disk.remove(&path))?;
             return Err(error);
         }
         Ok(path)
-    }
-
-    fn sync_dir(&self) -> io::Result<()> {
-        File::open(&self.dir)?.sync_all()
     }
 }
 
@@ -234,8 +264,12 @@ fn signature_of(path: &Path) -> PathBuf {
 /// [`Rc::ENOENT`], [`Rc::CIB_CORRUPT`] for what is no document, [`Rc::CIB_MODIFIED`] for a wrong
 /// signature.
 pub fn read_verified(path: &Path) -> Result<Element, Rc> {
-    let document = read(path)?;
-    match fs::read_to_string(signature_of(path)) {
+    verified_on(&FileSystem, path)
+}
+
+fn verified_on(disk: &dyn Disk, path: &Path) -> Result<Element, Rc> {
+    let document = read_on(disk, path)?;
+    match disk.read(&signature_of(path)) {
         Ok(expected) => {
             if expected.trim().eq_ignore_ascii_case(&digest::v1(&document)) {
                 Ok(document)
@@ -244,7 +278,8 @@ pub fn read_verified(path: &Path) -> Result<Element, Rc> {
             }
         }
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(document),
-        Err(_) => Err(Rc::CIB_MODIFIED),
+        Err(error) if error.kind() == io::ErrorKind::InvalidData => Err(Rc::CIB_MODIFIED),
+        Err(error) => Err(Rc::of_io(&error)),
     }
 }
 
@@ -253,7 +288,11 @@ pub fn read_verified(path: &Path) -> Result<Element, Rc> {
 /// # Errors
 /// [`Rc::ENOENT`], [`Rc::EACCES`], [`Rc::CIB_CORRUPT`].
 pub fn read(path: &Path) -> Result<Element, Rc> {
-    let text = match fs::read_to_string(path) {
+    read_on(&FileSystem, path)
+}
+
+fn read_on(disk: &dyn Disk, path: &Path) -> Result<Element, Rc> {
+    let text = match disk.read(path) {
         Ok(text) => text,
         Err(error) if error.kind() == io::ErrorKind::InvalidData => return Err(Rc::CIB_CORRUPT),
         Err(error) => return Err(Rc::of_io(&error)),
@@ -301,98 +340,6 @@ pub fn usable(document: &Element) -> Result<(), Rc> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    struct Dir(PathBuf);
-
-    impl Dir {
-        fn new(name: &str) -> Dir {
-            let dir = std::env::temp_dir().join(format!("cib-store-{name}-{}", std::process::id()));
-            let _ = fs::remove_dir_all(&dir);
-            fs::create_dir_all(&dir).unwrap();
-            Dir(dir)
-        }
-    }
-
-    impl Drop for Dir {
-        fn drop(&mut self) {
-            let _ = fs::remove_dir_all(&self.0);
-        }
-    }
-
-    fn document(epoch: u32) -> Element {
-        let mut document = empty(epoch);
-        document.child_mut("status").unwrap().push(Element::new("node_state"));
-        document
-    }
-
-    fn epoch(store: &Store) -> (String, Source) {
-        let loaded = store.load().unwrap();
-        (loaded.document.get("epoch").unwrap().to_owned(), loaded.source)
-    }
-
-    #[test]
-    fn what_is_written_is_read_without_its_status() {
-        let dir = Dir::new("round");
-        let store = Store::new(&dir.0, None);
-        assert_eq!(epoch(&store), ("0".into(), Source::Nothing));
-        store.write(&document(7), "then").unwrap();
-        let loaded = store.load().unwrap();
-        assert_eq!(loaded.document.get("epoch"), Some("7"));
-        assert!(loaded.document.child("status").unwrap().is_leaf());
-        assert_eq!(fs::read_to_string(dir.0.join("cib.last")).unwrap(), "1");
-        let mode = fs::metadata(store.path()).unwrap().permissions().mode();
-        assert_eq!(mode & 0o777, 0o600);
-        assert!(!fs::read_to_string(store.path()).unwrap().contains("status"));
-    }
-
-    #[test]
-    fn a_broken_file_gives_way_to_its_backup() {
-        let dir = Dir::new("backup");
-        let store = Store::new(&dir.0, None);
-        for number in 1..=3 {
-            store.write(&document(number), "then").unwrap();
-        }
-        assert!(dir.0.join("cib-2.raw").exists() && dir.0.join("cib-2.raw.sig").exists());
-        // Torn in the middle.
-        let text = fs::read_to_string(store.path()).unwrap();
-        fs::write(store.path(), &text[..text.len() / 2]).unwrap();
-        let (epoch_read, source) = epoch(&store);
-        assert_eq!((epoch_read.as_str(), matches!(source, Source::Backup(_))), ("2", true));
-        assert!(dir.0.join("cib.auto.000000").exists());
-        // Changed by hand: not overwritten either.
-        store.write(&document(9), "then").unwrap();
-        let text = fs::read_to_string(store.path()).unwrap();
-        fs::write(store.path(), text.replace("epoch=\"9\"", "epoch=\"10\"")).unwrap();
-        assert_eq!(store.write(&document(11), "then"), Err(Rc::CIB_MODIFIED));
-    }
-
-    #[test]
-    fn numbers_start_over() {
-        let dir = Dir::new("series");
-        let store = Store::new(&dir.0, None);
-        store.write(&document(1), "then").unwrap();
-        fs::write(dir.0.join("cib.last"), "99").unwrap();
-        store.write(&document(2), "then").unwrap();
-        assert!(dir.0.join("cib-99.raw").exists());
-        assert_eq!(fs::read_to_string(dir.0.join("cib.last")).unwrap(), "0");
-    }
-
-    #[test]
-    fn a_missing_directory_is_made() {
-        let dir = Dir::new("made");
-        let store = Store::new(dir.0.join("a/b"), None);
-        assert_eq!(epoch(&store), ("0".into(), Source::Nothing));
-        store.write(&document(1), "then").unwrap();
-        assert_eq!(epoch(&store), ("1".into(), Source::File));
-    }
-
-    #[test]
-    fn a_missing_schema_name_is_found() {
-        let mut document = empty(1);
-        document.unset("validate-with");
-        settle(&mut document);
-        assert_eq!(document.get("validate-with"), Some("pacemaker-3.9"));
-    }
-}
+mod faults;
+#[cfg(test)]
+mod tests;

@@ -1,17 +1,23 @@
 //! Writing the document beside the daemon's work: a disk may take seconds, requests may not.
 //!
-//! One thread writes the newest document it was given and skips those that were overtaken. What it
-//! cannot write it says once; after that only a hand-made repair and a restart help, as upstream,
-//! because writing over a file that somebody else changed would destroy his work.
+//! One thread writes the newest document it was given and skips those that were overtaken. A disk
+//! that is full or out of order is tried again until it takes the document. A file that somebody
+//! else changed is left alone from then on, until a hand-made repair and a restart, as upstream:
+//! writing over it would destroy his work.
 //!
 //! Source: `spec/cib.md` §8.2.
 
 use std::sync::Arc;
-use std::sync::mpsc::{Receiver, Sender, channel};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::thread::JoinHandle;
+use std::time::Duration;
 
+use cib::Rc;
 use cib::store::Store;
 use xml::Element;
+
+/// How long after a failed write the next one is tried.
+const RETRY: Duration = Duration::from_secs(10);
 
 /// The writer.
 #[derive(Debug)]
@@ -56,9 +62,22 @@ impl Drop for Disk {
 }
 
 fn write(store: &Store, documents: &Receiver<Arc<Element>>) {
+    // Somebody else's changes are not written over any more.
     let mut disabled = false;
-    while let Ok(first) = documents.recv() {
-        let document = documents.try_iter().last().unwrap_or(first);
+    // What a disk that is full or out of order has not taken yet.
+    let mut pending: Option<Arc<Element>> = None;
+    loop {
+        let next = match &pending {
+            None => documents.recv().map_err(|_| RecvTimeoutError::Disconnected),
+            Some(_) => documents.recv_timeout(RETRY),
+        };
+        // At the end, too, what is pending is tried once more.
+        let ends = next == Err(RecvTimeoutError::Disconnected);
+        let document = match (next, pending.take()) {
+            (Ok(first), _) => documents.try_iter().last().unwrap_or(first),
+            (Err(_), Some(document)) => document,
+            (Err(_), None) => return,
+        };
         if disabled {
             continue;
         }
@@ -68,13 +87,26 @@ fn write(store: &Store, documents: &Receiver<Arc<Element>>) {
                 cib::CibVersion::of(&document),
                 cib::digest::v2(&document),
             ),
-            Err(rc) => {
+            Err(Rc::CIB_MODIFIED) => {
                 disabled = true;
                 base::crit!(
-                    "Disabling disk writes after a failure to write {}: {rc}",
-                    store.path().display()
+                    "Disabling disk writes after a failure to write {}: {}",
+                    store.path().display(),
+                    Rc::CIB_MODIFIED
                 );
             }
+            Err(rc) => {
+                base::crit!(
+                    "Cannot write {}: {rc}; the configuration is in memory only, trying again in \
+                     {} seconds",
+                    store.path().display(),
+                    RETRY.as_secs()
+                );
+                pending = Some(document);
+            }
+        }
+        if ends {
+            return;
         }
     }
 }
