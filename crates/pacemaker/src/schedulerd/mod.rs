@@ -6,8 +6,10 @@
 pub mod shell;
 mod store;
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
+use cib::schema::{self, Version};
 use scheduler::model::{Message, Severity};
 use scheduler::{Input, PlanOptions};
 use xml::Element;
@@ -91,6 +93,11 @@ impl Core {
         now: i64,
         local_offset: i32,
     ) -> Answer {
+        let cib = match in_usable_schema(cib) {
+            Ok(cib) => cib,
+            Err(why) => return self.refuse(request, why),
+        };
+        let cib = &*cib;
         let digest = cib::digest::v2_unfiltered(cib);
         let same = self.last_digest.as_ref() == Some(&digest);
         self.last_digest = Some(digest);
@@ -144,6 +151,68 @@ impl Core {
             messages: plan.sched.messages,
         }
     }
+
+    /// The answer to a document that cannot be understood: nothing is to be done. The document is
+    /// kept for whoever wants to know why, each time it comes.
+    fn refuse(&self, request: &Element, why: String) -> Answer {
+        let graph =
+            Element::new("transition_graph").with("transition_id", "0").with("cluster-delay", "0");
+        let mut reply = envelope::reply("process_pe_message", request, Some(graph));
+        for (name, value) in [
+            ("graph-errors", "0"),
+            ("graph-warnings", "0"),
+            ("config-errors", "1"),
+            ("config-warnings", "0"),
+        ] {
+            reply.set(name, value);
+        }
+        Answer {
+            reply,
+            saving: Saving::Save { series: Series::Input, wrap: Series::Input.limit().1 },
+            transition: self.next_transition.saturating_sub(1),
+            summary: Vec::new(),
+            messages: vec![Message {
+                severity: Severity::ConfigError,
+                source: "cli_config_update",
+                text: why,
+            }],
+        }
+    }
+}
+
+/// The oldest schema that is scheduled as it is; what is older is upgraded before.
+const OLDEST: Version = 300;
+
+/// The document in a schema that can be scheduled, or why there is none.
+/// Source: `spec/cib.md` §11.2.
+fn in_usable_schema(cib: &Element) -> Result<Cow<'_, Element>, String> {
+    let name = cib.get("validate-with").unwrap_or("none");
+    let version = schema::version_of(name);
+    if name.eq_ignore_ascii_case("none") || version.is_some_and(|version| version >= OLDEST) {
+        return Ok(Cow::Borrowed(cib));
+    }
+    let refused = |why: String| {
+        let least = schema::name_of(OLDEST);
+        Err(format!(
+            "Cannot upgrade configuration (claiming schema {name}) to at least {least} because it \
+             {why}"
+        ))
+    };
+    let from = if version.is_some() { name } else { "unknown" };
+    match cib::upgrade::upgrade_to(cib, scheduler::upgrade::SCHEMA) {
+        Err(_) => {
+            let to = schema::name_of(schema::LATEST);
+            refused(format!("does not validate with any schema from {from} to {to}"))
+        }
+        Ok(done) => {
+            let reached = done.document.get("validate-with").unwrap_or("").to_owned();
+            if schema::version_of(&reached).is_some_and(|reached| reached >= OLDEST) {
+                Ok(Cow::Owned(done.document))
+            } else {
+                refused(format!("would not upgrade past {reached}"))
+            }
+        }
+    }
 }
 
 #[cfg(test)]
@@ -161,6 +230,7 @@ mod tests {
     fn cib(option: &str) -> Element {
         xml::parse(&format!(
             "<cib crm_feature_set='3.16.1' validate-with='pacemaker-3.9' have-quorum='1' \
+             admin_epoch='0' epoch='1' num_updates='0' \
              dc-uuid='1'><configuration><crm_config><cluster_property_set id='o'>{option}\
              </cluster_property_set></crm_config><nodes><node id='1' uname='n1'/></nodes>\
              <resources><primitive id='a' class='ocf' provider='pacemaker' type='Dummy'/>\
@@ -203,6 +273,42 @@ mod tests {
             answer.messages.iter().any(|m| m.text
                 == "Resource start-up disabled since no STONITH resources have been defined")
         );
+    }
+
+    #[test]
+    fn what_cannot_be_upgraded_is_answered_with_nothing_to_do() {
+        let mut core = Core::default();
+        for name in ["pacemaker-1.2", "pacemaker-9.9"] {
+            let mut wrong = cib("");
+            wrong.set("validate-with", name);
+            wrong.at_mut(&["configuration", "constraints"]).unwrap().push(
+                Element::new("rsc_order")
+                    .with("id", "o")
+                    .with("first", "a")
+                    .with("then", "a")
+                    .with("first-action", "break"),
+            );
+            for _ in 0..2 {
+                let answer = core.calculate(&request(), &wrong, 1_700_000_000, 0);
+                let graph = answer.reply.at(&["crm_xml", "transition_graph"]).unwrap();
+                assert_eq!(
+                    graph.to_text(),
+                    "<transition_graph transition_id=\"0\" cluster-delay=\"0\"/>"
+                );
+                assert_eq!(answer.reply.get("config-errors"), Some("1"));
+                assert!(matches!(answer.saving, Saving::Save { series: Series::Input, .. }));
+                assert!(answer.messages[0].text.starts_with("Cannot upgrade configuration"));
+            }
+        }
+    }
+
+    #[test]
+    fn an_old_document_is_upgraded() {
+        let mut old = cib("<nvpair id='s' name='stonith-enabled' value='false'/>");
+        old.set("validate-with", "pacemaker-2.5");
+        let answer = Core::default().calculate(&request(), &old, 1_700_000_000, 0);
+        let text = answer.reply.to_text();
+        assert!(text.contains("a_start_0"), "{text} {:?}", answer.messages);
     }
 
     #[test]

@@ -31,10 +31,8 @@ pub(super) fn save(
     cib: &Element,
     now: i64,
 ) -> io::Result<PathBuf> {
-    let mut number = next_number(dir, series);
-    if wrap > 0 && number >= wrap {
-        number = 0;
-    }
+    // A row that was made shorter still gets the file that was due.
+    let number = next_number(dir, series);
     let file = dir.join(format!("{}-{number}.bz2", series.name()));
     let mut input = cib.clone();
     input.set("execution-date", now.to_string());
@@ -48,7 +46,7 @@ pub(super) fn save(
     if wrap > 0 && next >= wrap {
         next = 0;
     }
-    fs::write(dir.join(format!("{}.last", series.name())), format!("{next}\n"))?;
+    fs::write(dir.join(format!("{}.last", series.name())), next.to_string())?;
     Ok(file)
 }
 
@@ -75,7 +73,7 @@ mod tests {
             .read_to_string(&mut text)
             .unwrap();
         assert_eq!(text, "<cib execution-date=\"2\"/>\n");
-        assert_eq!(fs::read_to_string(dir.join("pe-warn.last")).unwrap(), "1\n");
+        assert_eq!(fs::read_to_string(dir.join("pe-warn.last")).unwrap(), "1");
         fs::remove_dir_all(&dir).unwrap();
     }
 }
