@@ -54,6 +54,8 @@ pub(crate) struct Run {
     attempt: u32,
     /// What the kernel said the interface carries.
     promised: Option<usize>,
+    /// Size of the last probe's datagram.
+    pub(crate) probe_bytes: usize,
     /// The path did not keep that promise; said once.
     pub(crate) is_misconfigured: Option<usize>,
 }
@@ -79,6 +81,7 @@ impl Run {
             rounds: 0,
             attempt: 0,
             promised: None,
+            probe_bytes: 0,
             is_misconfigured: None,
         }
     }

@@ -18,6 +18,12 @@ impl Count {
         self.packets += 1;
         self.bytes += bytes as u64;
     }
+
+    /// One of them was not sent after all.
+    pub(crate) fn take_back(&mut self, bytes: usize) {
+        self.packets = self.packets.saturating_sub(1);
+        self.bytes = self.bytes.saturating_sub(bytes as u64);
+    }
 }
 
 /// One direction of a link.

@@ -215,6 +215,34 @@ impl Lab {
         furnish(&plan, self.hosts.len(), conf)
     }
 
+    /// A second network card for a host that is on, with the address 192.168.101.9 + `n`, on a
+    /// switch of its own. Power off takes it out again.
+    pub fn second_cable(&mut self, n: usize) -> io::Result<()> {
+        let pid = self.host(n).init.ok_or_else(|| io::Error::other("the host is off"))?;
+        if self.switch.index("br2").is_err() {
+            self.switch.add_bridge("br2")?;
+        }
+        let port = format!("q{n}");
+        // The old one went with the host's namespace; the kernel takes a moment.
+        wait_until(Duration::from_secs(10), || self.switch.index(&port).is_err());
+        let there = fs::File::open(format!("/proc/{pid}/ns/net"))?;
+        let mac = [0x52, 0x54, 0x00, 0x9b, 0xd6, n as u8];
+        self.switch.add_veth(&port, "eth1", mac, there.as_fd())?;
+        let mut inside = sandbox::in_network_of(pid, Netlink::open)?;
+        let eth1 = inside.index("eth1")?;
+        inside.set_up(eth1, true)?;
+        inside.add_address(eth1, Ipv4Addr::new(192, 168, 101, 9 + n as u8), 24)?;
+        let (port, bridge) = (self.switch.index(&port)?, self.switch.index("br2")?);
+        self.switch.set_master(port, bridge)?;
+        self.switch.set_up(port, true)
+    }
+
+    /// Pulls a host's cable (0 or 1) out of the switch, or puts it back.
+    pub fn plug_link(&mut self, n: usize, link: usize, is_in: bool) -> io::Result<()> {
+        let port = self.switch.index(&format!("{}{n}", if link == 0 { 'p' } else { 'q' }))?;
+        self.switch.set_up(port, is_in)
+    }
+
     fn plug(&mut self, n: usize, bridge: &str) -> io::Result<()> {
         let (port, bridge) = (self.switch.index(&format!("p{n}"))?, self.switch.index(bridge)?);
         self.switch.set_master(port, bridge)?;
@@ -227,6 +255,9 @@ impl Lab {
         let Some(pid) = self.hosts[n - 1].init.take() else { return Ok(()) };
         let port = self.switch.index(&format!("p{n}"))?;
         self.switch.set_up(port, false)?;
+        if let Ok(second) = self.switch.index(&format!("q{n}")) {
+            self.switch.set_up(second, false)?;
+        }
         let process = sandbox::pidfd(pid)?;
         rustix::process::pidfd_send_signal(&process, rustix::process::Signal::KILL)?;
         wait_until(Duration::from_secs(10), || {

@@ -10,7 +10,7 @@ use knet::{Cipher, Compression, Crypto, Hash, Model, Policy};
 
 use super::host::{Host, IpVersion};
 use super::timing::Timing;
-use super::totem::{Node, parse_error};
+use super::totem::{Node, Warnings, parse_error};
 use crate::cmap::{Map, Value};
 
 /// Where the key is when nothing else is said.
@@ -174,8 +174,12 @@ pub fn read(
     nodes: &[Node],
     timing: &Timing,
     crypto: Option<CryptoConfig>,
+    warnings: &mut Warnings,
 ) -> Result<KnetConfig, String> {
     check_nodes(nodes)?;
+    if map.get("nozzle.name").is_some() {
+        warnings.push("nozzle devices are not available in this build: nozzle is ignored".into());
+    }
     let own = nodes.iter().find(|node| node.id == me).map_or(&[][..], |node| &node.addrs);
     let mut links = Vec::new();
     for (number, local) in own {

@@ -182,7 +182,9 @@ pub fn read(
     let mtu = map.get_u32("totem.netmtu").filter(|mtu| *mtu != 0).unwrap_or(default);
     timing.publish(map);
     let knet = match transport {
-        Transport::Knet => Some(knet::read(map, ring.node_id, &ring.nodes, &timing, crypto)?),
+        Transport::Knet => {
+            Some(knet::read(map, ring.node_id, &ring.nodes, &timing, crypto, warnings)?)
+        }
         Transport::Udp | Transport::Udpu => {
             // Nobody pings, but the keys are there.
             let base = "runtime.config.totem.interface.0";

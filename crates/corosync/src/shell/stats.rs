@@ -79,7 +79,7 @@ impl Surroundings for View<'_> {
 
     fn links(&self) -> Vec<(String, String)> {
         if let (Some(knet), Some(config)) = (self.transport.knet(), &self.config.knet) {
-            return super::knet::ring_status(knet, config, &self.config);
+            return super::knet::ring_status(knet, config, self.config);
         }
         let status = match self.transport.link() {
             Link::Up(_) => "OK",

@@ -23,6 +23,9 @@ impl Knet {
             self.run = Some(run);
             return;
         }
+        if let Some(link) = self.peers.get_mut(&host).and_then(|peer| peer.link_mut(link)) {
+            link.stats.tx.pmtu.take_back(run.probe_bytes);
+        }
         let step = run.refused(now, mtu);
         self.step(now, run, step);
     }
@@ -120,7 +123,7 @@ impl Knet {
         }
     }
 
-    fn step(&mut self, now: Time, run: Run, step: Step) {
+    fn step(&mut self, now: Time, mut run: Run, step: Step) {
         let (host, number) = (run.host, run.link);
         match step {
             Step::Done(mtu) => self.explored(now, host, number, Some(mtu)),
@@ -130,6 +133,7 @@ impl Knet {
                 let mut packet = Vec::with_capacity(probe.clear + 128);
                 wire::put_probe(&mut packet, self.config.me, number, probe.size, probe.clear);
                 let packet = self.wrap(packet);
+                run.probe_bytes = packet.as_ref().len();
                 let peer = self.peers.get_mut(&host);
                 if let Some(link) = peer.and_then(|peer| peer.link_mut(number)) {
                     link.stats.tx.pmtu.add(packet.as_ref().len());

@@ -4,13 +4,22 @@
 use std::io;
 use std::time::{Duration, Instant};
 
-use super::Walk;
+use super::{KNET_CONF, Walk};
 use crate::client::{self, Client};
 use crate::demo::SERVICE;
 use crate::lab::{name, wait_until};
 
 /// Token timeout and consensus of the handbook's configuration.
 const DETECTION: Duration = Duration::from_millis(3000 + 3600);
+
+/// The same on two encrypted links instead of multicast.
+pub(super) fn run_on_links(walk: &mut Walk) -> io::Result<()> {
+    for n in 1..=3 {
+        walk.lab.reset(n, KNET_CONF)?;
+    }
+    walk.on_links = true;
+    run(walk)
+}
 
 pub(super) fn run(walk: &mut Walk) -> io::Result<()> {
     form(walk)?;
@@ -116,9 +125,10 @@ fn configure(walk: &mut Walk) {
     .check();
     walk.step("order", 1, "crm configure order apache-after-ip mandatory: ClusterIP WebSite")
         .check();
+    let (first, third) = (walk.node_id(1), walk.node_id(3));
     walk.step("configure show", 1, "crm configure show")
         .has(&[
-            "node 1084777482: pacemaker01",
+            &format!("node {first}: pacemaker01"),
             "primitive ClusterIP IPaddr2 \\",
             "params ip=192.168.100.100 cidr_netmask=24 \\",
             "op monitor interval=30s",
@@ -134,7 +144,7 @@ fn configure(walk: &mut Walk) {
     walk.step("configure show xml", 1, "crm configure show xml")
         .has(&[
             "<?xml version=\"1.0\" ?>",
-            "<node id=\"1084777484\" uname=\"pacemaker03\"/>",
+            &format!("<node id=\"{third}\" uname=\"pacemaker03\"/>"),
             "<nvpair name=\"statusurl\" value=\"http://127.0.0.1/server-status\" id=\"WebSite-instance_attributes-statusurl\"/>",
             "<op name=\"monitor\" interval=\"1min\" id=\"WebSite-monitor-1min\"/>",
             "<rsc_colocation id=\"website-with-ip\" score=\"INFINITY\" rsc=\"WebSite\" with-rsc=\"ClusterIP\"/>",
@@ -247,7 +257,7 @@ fn power_cut(walk: &mut Walk, what: &str, victim: usize) -> io::Result<()> {
         .check();
     drop(asking);
     let place = walk.place_of(other, "WebSite");
-    walk.lab.power_on(victim)?;
+    walk.power_on(victim)?;
     walk.lab.start_cluster(victim)?;
     walk.step(&format!("power on: {gone} rejoins"), other, "crm_mon -1")
         .has(&["Online: [ pacemaker01 pacemaker02 pacemaker03 ]"])

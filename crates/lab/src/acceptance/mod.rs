@@ -12,6 +12,7 @@ mod events;
 mod faults;
 mod handbook;
 mod input;
+mod knet;
 mod notes;
 
 use std::io;
@@ -26,7 +27,9 @@ type Scenario = (&'static str, &'static str, fn(&mut Walk) -> io::Result<()>);
 const SCENARIOS: &[Scenario] = &[
     ("engine", "every generation of corosync.conf, and the engine's tools", engine::run),
     ("clients", "a C program that calls every function of Corosync's libraries", clients::run),
+    ("knet", "two links, encrypted: lost networks, wrong and new keys", knet::run),
     ("handbook", "the handbook, command by command; power cuts", handbook::run),
+    ("handbook-knet", "the handbook on encrypted links", handbook::run_on_links),
     ("notes", "groups, rules, standby, clones, promotable clones, services", notes::run),
     ("faults", "failing resources, partitions, killed daemons", faults::run),
     ("events", "alerts, systemd units, suicide, questions without a DC", events::run),
@@ -43,7 +46,12 @@ pub fn run(tree: &Path, names: &[String]) -> io::Result<bool> {
             known.join(", ")
         )));
     }
-    let mut walk = Walk { lab: Lab::new(3, tree, HANDBOOK_CONF)?, passed: 0, failed: Vec::new() };
+    let mut walk = Walk {
+        lab: Lab::new(3, tree, HANDBOOK_CONF)?,
+        on_links: false,
+        passed: 0,
+        failed: Vec::new(),
+    };
     for (name, about, scenario) in SCENARIOS {
         if !names.is_empty() && !names.iter().any(|wanted| wanted == name) {
             continue;
@@ -53,6 +61,7 @@ pub fn run(tree: &Path, names: &[String]) -> io::Result<bool> {
         for n in 1..=3 {
             walk.lab.reset(n, HANDBOOK_CONF)?;
         }
+        walk.on_links = false;
         if let Err(error) = scenario(&mut walk) {
             walk.verdict(name, Err(format!("the scenario could not go on: {error}")));
         }
@@ -71,9 +80,14 @@ pub(crate) const HANDBOOK_CONF: &str = include_str!("../../conf/handbook.conf");
 /// A node list of today, unicast.
 pub(crate) const MODERN_CONF: &str = include_str!("../../conf/modern.conf");
 
+/// Two links, encrypted.
+pub(crate) const KNET_CONF: &str = include_str!("../../conf/knet.conf");
+
 /// A lab, and the score so far.
 pub(crate) struct Walk {
     pub lab: Lab,
+    /// The hosts have two cables and a key, their ids are 1, 2, 3.
+    pub on_links: bool,
     passed: usize,
     failed: Vec<String>,
 }
@@ -141,11 +155,21 @@ impl Walk {
         (1..=3).find(|n| said.text.contains(&crate::lab::name(*n)))
     }
 
+    /// Power on, with what the scenario's engine needs beside its configuration.
+    pub(crate) fn power_on(&mut self, n: usize) -> io::Result<()> {
+        if self.on_links { knet::power_on(self, n, &knet::KEY) } else { self.lab.power_on(n) }
+    }
+
+    /// The id of a host's engine.
+    pub(crate) fn node_id(&self, n: usize) -> u32 {
+        if self.on_links { n as u32 } else { self.lab.host(n).node_id() }
+    }
+
     /// Power on with all daemons, on every host that is off.
     pub(crate) fn everything_on(&mut self) -> io::Result<()> {
         for n in 1..=3 {
             if self.lab.host(n).pid().is_none() {
-                self.lab.power_on(n)?;
+                self.power_on(n)?;
                 self.lab.start_cluster(n)?;
             }
         }
