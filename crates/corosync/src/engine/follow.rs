@@ -95,7 +95,7 @@ impl Engine {
                 && change.new.is_some()
                 && let Some(votequorum) = &mut self.votequorum
             {
-                votequorum.config_changed(ctx!(self, now));
+                votequorum.config_changed(ctx!(self, now), false);
             }
         } else if key == "runtime.force_gather" {
             if change.new.as_ref().is_some_and(|value| *value != "no".into()) {

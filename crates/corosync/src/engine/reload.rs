@@ -85,7 +85,7 @@ impl Engine {
             self.out.push(Output::LogConfigChanged);
             self.out.push(Output::TotemConfigChanged);
             if let Some(votequorum) = &mut self.votequorum {
-                votequorum.config_changed(ctx!(self, now));
+                votequorum.config_changed(ctx!(self, now), true);
             }
         }
         error

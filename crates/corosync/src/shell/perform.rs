@@ -280,6 +280,9 @@ impl Daemon {
                 return Err("The local node's id and address cannot be changed at run-time".into());
             }
             super::knet::check_change(current, &read)?;
+            if current.knet.is_none() {
+                check_addresses(current, &read)?;
+            }
             logging::read(map)?;
             *fresh.borrow_mut() = Some(read);
             Ok(())
@@ -295,4 +298,21 @@ impl Daemon {
             }
         }
     }
+}
+
+/// A node that stays keeps its address: it goes in one reload and comes in another.
+fn check_addresses(current: &TotemConfig, new: &TotemConfig) -> Result<(), String> {
+    let moved = current.nodes.iter().find_map(|old| {
+        let same = new.nodes.iter().find(|node| node.id == old.id && node.addr != old.addr)?;
+        Some((old.addr, same.addr))
+    });
+    let Some((old, new)) = moved else { return Ok(()) };
+    base::error!(
+        sub: "TOTEM",
+        "new config has different address for link 0 (addr changed from {old} to {new}). Internal \
+         value was NOT changed."
+    );
+    Err("To reconfigure an interface it must be deleted and recreated. A working interface needs \
+         to be available to corosync at all times"
+        .into())
 }

@@ -303,7 +303,6 @@ impl Cpg {
         message: &Fields<'_>,
     ) -> Option<()> {
         let kind = message.u32(152)?;
-        let wanted = wire::group_at(message, 16)?;
         let items: Vec<Process> = match kind {
             NAME_ONLY => {
                 let mut all = self.by_group();
@@ -311,6 +310,8 @@ impl Cpg {
                 all
             }
             ONE_GROUP => {
+                // For the other kinds clients leave anything in its place.
+                let wanted = wire::group_at(message, 16)?;
                 let mut all = self.by_group();
                 all.retain(|process| process.group == wanted);
                 all

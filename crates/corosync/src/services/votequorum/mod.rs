@@ -413,15 +413,25 @@ impl Votequorum {
         ctx.mcast(ServiceId::Votequorum, function::NODEINFO, message);
     }
 
-    /// Keys below `quorum.` or `nodelist.` changed.
-    pub fn config_changed(&mut self, ctx: &mut Ctx<'_>) {
+    /// Keys below `quorum.` or `nodelist.` changed, one by one or by a reload.
+    pub fn config_changed(&mut self, ctx: &mut Ctx<'_>, is_reload: bool) {
         if ctx.map.get_u8("quorum.cancel_wait_for_all").is_some_and(|value| value >= 1) {
             ctx.map.put("quorum.cancel_wait_for_all", Value::U8(0));
             self.send_reconfigure(ctx, self.me.0, 0, param::CANCEL_WFA);
         }
         let (votes, expected) = self.us_ref().map_or((0, 0), |us| (us.votes, us.expected));
+        let before = (self.two_node, self.device.votes, self.ev_barrier);
         // Conflicts were logged; a running service goes on.
         let _ = self.read_config(ctx, When::Running);
+        let after = self.us_ref().map_or((0, 0), |us| (us.votes, us.expected));
+        if (votes, expected) == after
+            && before == (self.two_node, self.device.votes, self.ev_barrier)
+            && is_reload
+        {
+            // A node whose file says nothing new must not bring back, by repeating its old
+            // numbers, what another node just changed for all.
+            return;
+        }
         self.send_nodeinfo_us(ctx);
         self.send_nodeinfo_device(ctx);
         let now = self.us_ref().map_or((0, 0), |us| (us.votes, us.expected));
