@@ -84,16 +84,19 @@ impl Change {
 
 /// The summary as items of a list, aligned.
 pub fn lines(items: &[Item], level: usize) -> Vec<Line> {
-    let changes = items.iter().filter_map(|item| match item {
-        Item::Rsc(change) => Some((change.rsc.len() + 2, change.details().len())),
-        Item::Node { .. } => None,
-    });
-    let (rsc_width, detail_width) =
-        changes.fold((0, 0), |(a, b), (rsc, details)| (a.max(rsc), b.max(details)));
+    // Upstream widens the columns as it goes, the first by more than it needs.
+    let (mut rsc_width, mut detail_width) = (5, 5);
+    for item in items {
+        let Item::Rsc(change) = item else { continue };
+        if change.rsc.len() > rsc_width {
+            rsc_width = change.rsc.len() + 2;
+        }
+        detail_width = detail_width.max(change.details().len());
+    }
     let text = |item: &Item| match item {
         Item::Node { task, node, reason } => format!("{task} {node} '{reason}'"),
         Item::Rsc(c) => format!(
-            "{:<10} {:<rsc_width$}  ( {:>detail_width$} ){}",
+            "{:<10} {:<rsc_width$}   ( {:>detail_width$} ){}",
             c.verb,
             c.rsc,
             c.details(),

@@ -19,8 +19,8 @@ use crate::source::{self, Source, Wish};
 pub(super) struct Start {
     /// The document in the schema that the scheduler works on.
     pub(super) cib: Element,
-    /// The document as it was.
-    pub(super) as_read: Element,
+    /// The document in the schema in which results are stored.
+    pub(super) kept: Element,
     /// It is that of a cluster (or a shadow copy), so nothing in it is masked.
     pub(super) live: bool,
     /// Where the result is stored.
@@ -70,9 +70,16 @@ pub(super) fn read(parsed: &Parsed) -> Result<Start, Fail> {
         stores.push(Store::File(path.to_owned()));
     }
     cib.child_or_new("status");
-    let as_read = cib.clone();
+    let mut kept = cib.clone();
     let cib = in_current_schema(cib, &text)?;
-    Ok(Start { cib, as_read, live: parsed.has("live-check"), stores })
+    // What is stored must be readable for the oldest version that may be a peer: it stays in its
+    // schema, or comes as far as that version would bring it.
+    if schema::version_of(kept.get("validate-with").unwrap_or("")).is_some_and(|v| v < 300)
+        && let Ok(upgraded) = cib::upgrade::upgrade(&kept, None)
+    {
+        kept = upgraded;
+    }
+    Ok(Start { cib, kept, live: parsed.has("live-check"), stores })
 }
 
 /// The document in the newest schema, which the scheduler wants.

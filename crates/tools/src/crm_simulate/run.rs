@@ -20,9 +20,8 @@ use crate::status::{Sections, Show, View};
 /// One simulation.
 pub(super) struct Run {
     cib: Arc<Element>,
-    /// The document in the schema it came in, kept in step for a shadow copy: whoever commits that
-    /// must not find a schema in it that the cluster does not know.
-    shadow: Option<Arc<Element>>,
+    /// The document in the schema in which results are stored, kept in step if there is need.
+    kept: Option<Arc<Element>>,
     live: bool,
     quiet: bool,
     /// Scores alone, without any titles.
@@ -65,10 +64,10 @@ impl Run {
         if parsed.has("show-failcounts") {
             sections = sections.with(Sections::FAILCOUNTS).with(Sections::FAILURES);
         }
-        let to_shadow = start.stores.iter().any(|store| matches!(store, Store::Shadow(_)));
+        let stores_it = !start.stores.is_empty() || parsed.has("save-input");
         Ok(Run {
             cib: Arc::new(start.cib),
-            shadow: to_shadow.then(|| Arc::new(start.as_read)),
+            kept: stores_it.then(|| Arc::new(start.kept)),
             live: start.live,
             quiet,
             bare: quiet && scores,
@@ -114,9 +113,12 @@ impl Run {
     }
 
     fn say_time(&mut self, out: &mut Out) {
+        // It stands directly above what follows it.
+        let printed = self.printed;
         if let Some(line) = self.time.1.clone() {
             self.say(out, &format!("{line}\n"));
         }
+        self.printed = printed;
     }
 
     pub(super) fn go(&mut self, parsed: &Parsed, out: &mut Out) -> Result<(), Fail> {
@@ -125,9 +127,6 @@ impl Run {
             || ["run", "show-scores", "show-utilization", "save-graph", "save-dotfile"]
                 .iter()
                 .any(|name| parsed.has(name));
-        if let Some(file) = parsed.value("save-input") {
-            write_file(file, &self.cib.to_pretty())?;
-        }
         self.say_time(out);
         let mut view = self.view();
         let banner = header(&view.sched);
@@ -139,8 +138,8 @@ impl Run {
         if !self.injections.is_empty() {
             let now = clock::now();
             let steps = inject(&mut self.cib, &self.injections, &view.sched, now);
-            if let Some(shadow) = &mut self.shadow {
-                inject(shadow, &self.injections, &view.sched, now);
+            if let Some(kept) = &mut self.kept {
+                inject(kept, &self.injections, &view.sched, now);
             }
             self.steps(out, "Performing Requested Modifications", &steps);
             out.xml(|| document::modifications(&steps));
@@ -149,14 +148,15 @@ impl Run {
             }
             view = self.view();
         }
+        // The input of the scheduler, events included.
+        if let Some(file) = parsed.value("save-input") {
+            write_file(file, &self.kept.as_ref().unwrap_or(&self.cib).to_pretty())?;
+        }
         if run_it {
             self.plan(parsed, out, view.sched, execute_it)?;
         }
         for store in &self.stores {
-            store.save(match (store, &self.shadow) {
-                (Store::Shadow(_), Some(shadow)) => shadow,
-                _ => &self.cib,
-            })?;
+            store.save(self.kept.as_ref().unwrap_or(&self.cib))?;
         }
         if execute_it {
             self.say_time(out);
@@ -196,8 +196,8 @@ impl Run {
         if execute_it {
             let now = clock::now();
             let done = execute(&mut self.cib, &plan.sched, &self.op_fail, now);
-            if let Some(shadow) = &mut self.shadow {
-                execute(shadow, &plan.sched, &self.op_fail, now);
+            if let Some(kept) = &mut self.kept {
+                execute(kept, &plan.sched, &self.op_fail, now);
             }
             self.steps(out, "Executing Cluster Transition", &done.steps);
             out.xml(|| document::transition(&done.steps));
@@ -238,10 +238,16 @@ impl Run {
         if !out.is_text() {
             return;
         }
-        // Failed actions are shown as records.
-        show.detail = true;
-        show.sections = show.sections.without(Sections::NODES.with(Sections::RESOURCES));
-        for block in view.blocks(&show) {
+        show.sections = show
+            .sections
+            .without(Sections::NODES.with(Sections::RESOURCES).with(Sections::FAILURES));
+        let mut blocks = view.blocks(&show);
+        if self.show.sections.has(Sections::FAILURES) {
+            // Failed actions are shown as records.
+            let records = Show { sections: Sections::FAILURES, detail: true, ..self.show.clone() };
+            blocks.extend(view.blocks(&records));
+        }
+        for block in blocks {
             let Block::List(title, items) = block else { continue };
             let nested: Vec<Line> = std::iter::once(Line { level: 1, text: format!("{title}:") })
                 .chain(items.into_iter().map(|line| Line { level: line.level + 1, ..line }))
