@@ -106,7 +106,8 @@ fn work(parsed: &Parsed, out: &mut Out) -> Result<CrmExit, Fail> {
         return Err(Fail::usage("Command requires --name argument"));
     }
     if matches!(command, "update-both" | "update-delay") && parsed.value("delay").is_none() {
-        return Err(Fail::usage(format!("--{command} requires --delay")));
+        let letter = if command == "update-both" { 'B' } else { 'Y' };
+        out.err(&format!("Warning: '{letter}' command given without required --delay"));
     }
     if let Some(wait) = parsed.value("wait")
         && !matches!(wait, "no" | "local" | "cluster")

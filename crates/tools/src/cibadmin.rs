@@ -238,6 +238,13 @@ fn work(parsed: &Parsed, out: &mut Out) -> Result<CrmExit, Fail> {
             .map_err(|rc| {
                 Fail::new(rc.exit(), format!("Could not connect to the CIB API: {rc}"))
             })?;
+    if let Some(text) = parsed.value("timeout") {
+        match base::interval::parse(text) {
+            Ok(span) if !span.is_zero() => source.set_timeout(span),
+            Ok(_) => {}
+            Err(_) => return Err(Fail::usage(format!("Invalid value '{text}' for --timeout"))),
+        }
+    }
     if shows_access {
         let place = xpath.as_deref().or(scope.as_deref().filter(|scope| *scope != "all"));
         return access_page(parsed, out, &mut source, place);

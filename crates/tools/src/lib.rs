@@ -22,6 +22,7 @@ pub mod crm_simulate;
 pub mod crm_ticket;
 pub mod crm_verify;
 pub mod crmadmin;
+pub mod fence_agents;
 pub mod file_cib;
 pub mod insight;
 pub mod iso8601;
@@ -64,6 +65,8 @@ pub fn applets() -> Vec<Applet> {
         Applet { name: "explain", dir: "", run: insight::explain::main },
         Applet { name: "survive", dir: "", run: insight::survive::main },
         Applet { name: "whatif", dir: "", run: insight::whatif::main },
+        sbin("fence_legacy", fence_agents::legacy),
+        sbin("fence_watchdog", fence_agents::watchdog),
         sbin("iso8601", iso8601::main),
         sbin("stonith_admin", stonith_admin::main),
         Applet { name: "bench-cib", dir: "", run: bench_cib::main },

@@ -65,6 +65,7 @@ enum Inner {
 pub struct Source {
     inner: Inner,
     user: Option<String>,
+    timeout: Duration,
 }
 
 fn variable(name: &str) -> Option<String> {
@@ -133,7 +134,7 @@ impl Source {
 
     /// Opens a file.
     pub fn open_file(path: &str, user: Option<String>) -> Result<Source, Rc> {
-        Ok(Source { inner: Inner::File(FileCib::open(path)?), user })
+        Ok(Source { inner: Inner::File(FileCib::open(path)?), user, timeout: TIMEOUT })
     }
 
     /// Opens the cluster's CIB, whatever the environment says.
@@ -141,7 +142,12 @@ impl Source {
         let service = if wish.writes { "cib_rw" } else { "cib_ro" };
         let live =
             Live::connect_patiently(service, wish.tool, PATIENCE).map_err(|_| Rc::ENOTCONN)?;
-        Ok(Source { inner: Inner::Live(Box::new(live)), user })
+        Ok(Source { inner: Inner::Live(Box::new(live)), user, timeout: TIMEOUT })
+    }
+
+    /// How long an operation may take from now on.
+    pub fn set_timeout(&mut self, timeout: Duration) {
+        self.timeout = timeout;
     }
 
     /// Whether this is the cluster's CIB.
@@ -165,7 +171,7 @@ impl Source {
                     user: self.user.as_deref(),
                     host: call.host,
                 };
-                Ok(match live.call(op, &request, TIMEOUT) {
+                Ok(match live.call(op, &request, self.timeout) {
                     Ok(output) => Answer { rc: Rc::OK, output },
                     Err(failure) => {
                         Answer { rc: Rc::from_legacy(failure.rc.wire()), output: failure.output }

@@ -3,7 +3,9 @@
 use std::collections::BTreeMap;
 
 use agents::class::{AgentName, Class};
+use agents::fence::{Abilities, FenceCall};
 use agents::find::Places;
+use agents::judge::Ended;
 use base::CrmExit;
 use pacemaker_client::ClientError;
 use pacemaker_client::controld::Controld;
@@ -219,19 +221,20 @@ fn seconds(parsed: &Parsed, name: &str, default: i32) -> Result<i32, Fail> {
 
 fn work(parsed: &Parsed, out: &mut Out) -> Result<CrmExit, Fail> {
     let Some(command) = parsed.items.iter().rev().find(|item| COMMANDS.contains(&item.name)) else {
-        out.text(&TABLE.help(false, None));
+        eprint!("{}", TABLE.help(false, None));
         return Err(Fail::silent(CrmExit::Usage));
     };
     let subject = command.value.as_deref().unwrap_or("");
     let timeout = u32::try_from(seconds(parsed, "timeout", 120)?).unwrap_or(120);
     match command.name {
         "list-installed" => {
-            let names = Places::system().agents(Class::Stonith, None);
+            let mut names = glue_plugins();
+            names.extend(Places::system().agents(Class::Stonith, None));
             return Ok(devices(out, &names, "installed fence devices"));
         }
         "metadata" => return metadata(parsed, out),
         "validate" => {
-            return Err(Fail::new(CrmExit::UnimplementFeature, "--validate is not supported yet"));
+            return validate(parsed, out);
         }
         _ => {}
     }
@@ -257,7 +260,11 @@ fn work(parsed: &Parsed, out: &mut Out) -> Result<CrmExit, Fail> {
                 .command("st_execute", Some(data), options::SYNC, timeout)
                 .map_err(|error| went(&error))?;
             if !outcome.is_ok() {
-                return Err(Fail::silent(refused(&outcome).0));
+                let (exit, text) = refused(&outcome);
+                if action == "list" {
+                    out.err(&format!("Couldn't list targets: {text}"));
+                }
+                return Err(Fail::silent(exit));
             }
             if action == "list" {
                 let targets = agents::fence::targets(outcome.output.as_deref().unwrap_or(""));
@@ -283,6 +290,67 @@ fn work(parsed: &Parsed, out: &mut Out) -> Result<CrmExit, Fail> {
         }
         _ => level(parsed, &mut fencer, command.name, subject, timeout),
     }
+}
+
+/// The plugins of cluster-glue, where it is installed: its `stonith` command lists them.
+fn glue_plugins() -> Vec<String> {
+    let listed = std::process::Command::new("stonith").arg("-L").output();
+    let Ok(listed) = listed else { return Vec::new() };
+    if !listed.status.success() {
+        return Vec::new();
+    }
+    String::from_utf8_lossy(&listed.stdout)
+        .lines()
+        .map(str::trim)
+        .filter(|line| !line.is_empty())
+        .map(str::to_owned)
+        .collect()
+}
+
+/// `--validate`: asks the agent whether parameters make sense, without the fencer.
+fn validate(parsed: &Parsed, out: &mut Out) -> Result<CrmExit, Fail> {
+    let Some(agent) = parsed.value("agent") else {
+        return Err(Fail::usage("Please specify an agent to validate using -a,--agent [value]"));
+    };
+    let params = parameters(parsed)?;
+    let (code, stderr) = match Places::system().fence_agent(agent) {
+        Some(program) => {
+            let call = FenceCall {
+                action: "validate-all",
+                target: None,
+                nodeid: None,
+                alias: None,
+                params: &params,
+                abilities: Abilities::default(),
+            };
+            let timeout = u64::try_from(seconds(parsed, "timeout", 120)?).unwrap_or(120);
+            let timeout = std::time::Duration::from_secs(timeout);
+            let ran = agents::run::command(&call.command(&program), timeout);
+            let failed = ran.ended != Ended::Exited(0);
+            (if failed { -201 } else { 0 }, ran.stderr)
+        }
+        None => (-19, format!("Agent {agent} not found")),
+    };
+    let valid = code == 0;
+    out.line(&format!("Validation of {agent} {}", if valid { "succeeded" } else { "failed" }));
+    if !stderr.is_empty() {
+        out.line(&stderr);
+    }
+    out.xml(|| {
+        let mut command = Element::new("command").with("code", code.to_string());
+        if !stderr.is_empty() {
+            command.push(text_element("output", &stderr).with("source", "stderr"));
+        }
+        Element::new("validate")
+            .with("agent", agent)
+            .with("valid", valid.to_string())
+            .with_child(command)
+    });
+    Ok(match code {
+        0 => CrmExit::Ok,
+        -19 => CrmExit::Nosuch,
+        _ => CrmExit::Error,
+    })
 }
 
 fn answered(outcome: &Outcome) -> Result<CrmExit, Fail> {

@@ -44,23 +44,40 @@ type Env = BTreeMap<String, String>;
 /// `pacemakerd`.
 pub fn main(args: &[String]) -> i32 {
     let mut rest = Vec::new();
-    let (mut stop, mut standby) = (false, false);
+    let (mut stop, mut standby, mut features) = (false, false, false);
+    let mut output: (Option<String>, Option<String>) = (None, None);
     let mut words = args.iter();
     while let Some(word) = words.next() {
         match word.as_str() {
-            "-F" | "--features" => {
-                println!("Pacemaker {VERSION} (Build: {BUILD})");
-                println!(" Supporting v{FEATURE_SET}: {FEATURES}");
-                return CrmExit::Ok.code();
-            }
+            "-F" | "--features" => features = true,
             "-f" | "--foreground" => {}
             "-p" | "--pid-file" => drop(words.next()),
             "-S" | "--shutdown" => stop = true,
             "-s" | "--standby" => standby = true,
-            "-?" | "-h" | "--help" => return help(),
+            "-?" | "-h" | "--help" => return help(false),
+            "--help-all" | "--help-output" => return help(true),
+            // What is printed is the same in all styles of text.
+            "--text-fancy" => {}
+            "--output-as" => output.0 = words.next().cloned(),
+            "--output-to" => output.1 = words.next().cloned(),
             other if other.starts_with("--pid-file=") => {}
+            other if other.starts_with("--output-as=") => {
+                output.0 = other.split_once('=').map(|(_, value)| value.to_owned());
+            }
+            other if other.starts_with("--output-to=") => {
+                output.1 = other.split_once('=').map(|(_, value)| value.to_owned());
+            }
             _ => rest.push(word.clone()),
         }
+    }
+    if let Some(format) = output.0.as_deref().filter(|format| !matches!(*format, "text" | "xml")) {
+        eprintln!(
+            "pacemakerd: Invalid value for \"--output-as\": \"{format}\". Allowed values: text, xml"
+        );
+        return CrmExit::Usage.code();
+    }
+    if features {
+        return show_features(args, output.0.as_deref() == Some("xml"), output.1.as_deref());
     }
     let options = match daemon::parse_options("pacemakerd", &rest) {
         Ok(options) => options,
@@ -86,14 +103,66 @@ pub fn main(args: &[String]) -> i32 {
     }
 }
 
-fn help() -> i32 {
+/// `--features`: the version, and what was built into it.
+fn show_features(args: &[String], as_xml: bool, to: Option<&str>) -> i32 {
+    let text = if as_xml {
+        let mut features = Element::new("pacemakerd")
+            .with("version", VERSION)
+            .with("build", BUILD)
+            .with("feature_set", FEATURE_SET);
+        let mut list = Element::new("features");
+        for feature in FEATURES.split_whitespace() {
+            let mut item = Element::new("feature");
+            item.push_text(feature);
+            list.push(item);
+        }
+        features.push(list);
+        Element::new("pacemaker-result")
+            .with("api-version", "2.38")
+            .with("request", args.join(" "))
+            .with_child(features)
+            .with_child(Element::new("status").with("code", "0").with("message", "OK"))
+            .to_pretty()
+    } else {
+        format!("Pacemaker {VERSION} (Build: {BUILD})\n Supporting v{FEATURE_SET}: {FEATURES}\n")
+    };
+    match to {
+        None | Some("-") => print!("{text}"),
+        Some(path) => {
+            if let Err(error) = std::fs::write(path, text) {
+                eprintln!("pacemakerd: {path}: {error}");
+                return CrmExit::Cantcreat.code();
+            }
+        }
+    }
+    CrmExit::Ok.code()
+}
+
+fn help(all: bool) -> i32 {
     println!("Usage:");
-    println!("  pacemakerd [OPTION?]");
+    println!("  pacemakerd [OPTION…]");
     println!();
-    println!("Starts Pacemaker's daemons and keeps them running");
+    println!(
+        "pacemakerd - primary Pacemaker daemon that launches and monitors all subsidiary \
+         Pacemaker daemons"
+    );
     println!();
-    println!("Options:");
+    println!("Help Options:");
     println!("  -h, --help              Show help options");
+    println!("  --help-all              Show all help options");
+    println!("  --help-output           Show output help");
+    println!();
+    if all {
+        println!("Output Options:");
+        println!("  --output-as=FORMAT      Specify output format as one of: text (default), xml");
+        println!("  --output-to=DEST        Specify file name for output (or \"-\" for stdout)");
+        println!(
+            "  --text-fancy            Use more highly formatted output (requires \
+             --output-as=text)"
+        );
+        println!();
+    }
+    println!("Application Options:");
     println!("  -$, --version           Display software version and exit");
     println!("  -V, --verbose           Increase debug output (may be specified multiple times)");
     println!("  -F, --features          Display full version and list of features");

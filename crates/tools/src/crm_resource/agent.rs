@@ -269,7 +269,7 @@ fn run_agent(parsed: &Parsed, out: &mut Out, run: &Run<'_>) -> Result<CrmExit, F
     let outcome = &ran.outcome;
     let code = outcome.rc;
     let exit = CrmExit::from_code(code).unwrap_or(CrmExit::Error);
-    if exit != CrmExit::Ok && (run.resource.is_none() || run.action == "validate") {
+    if exit != CrmExit::Ok {
         out.err(&format!("crm_resource: Error performing operation: {}", exit.description()));
     }
     let spec = match &run.agent.provider {

@@ -141,7 +141,8 @@ impl View {
         let (fail_count, last_failure) = self.sched.failcount(rsc, node, false);
         let r = &self.sched.rscs[rsc];
         let mut operations: Vec<Operation> = entry.children().filter_map(operation).collect();
-        operations.sort_by_key(|op| op.call);
+        // One that has not ended has no number yet.
+        operations.sort_by_key(|op| if op.call < 0 { i64::MAX } else { op.call });
         // The last failure is kept beside the operation itself.
         operations.dedup_by(|a, b| {
             a.call == b.call && a.task == b.task && a.interval_ms == b.interval_ms
@@ -383,7 +384,7 @@ fn operation(entry: &Element) -> Option<Operation> {
     let rc = i32::try_from(number(entry, "rc-code").unwrap_or(0)).unwrap_or(1);
     let probe = recorded == "monitor" && interval_ms == 0;
     // Notifications say nothing of the resource; neither does a probe that found it as expected.
-    if recorded == "notify" || number(entry, "op-status") == Some(-1) || probe && rc == 7 {
+    if recorded == "notify" || probe && rc == 7 {
         return None;
     }
     let time = |name: &str| entry.get(name).map(str::to_owned);

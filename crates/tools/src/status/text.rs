@@ -279,13 +279,12 @@ impl View {
             {
                 continue;
             }
-            if below.is_empty() {
-                lines.push(item(1, text));
-            } else {
-                lines.push(item(1, format!("{text}:")));
-                lines.push(item(2, "Resources:"));
-                lines.extend(below);
+            if show.brief && below.is_empty() {
+                continue;
             }
+            lines.push(item(1, format!("{text}:")));
+            lines.push(item(2, "Resources:"));
+            lines.extend(below);
         }
         lines
     }
