@@ -28,7 +28,7 @@ pub enum Model {
     Lz4 = 2,
     /// The same format, made with more patience.
     Lz4hc = 3,
-    /// A raw LZO1X stream. Known by name only: there is no maintained Rust implementation.
+    /// A raw LZO1X stream.
     Lzo2 = 4,
     /// An xz stream.
     Lzma = 5,
@@ -64,11 +64,6 @@ impl Model {
     pub fn from_wire(number: u8) -> Option<Model> {
         MODELS.iter().find(|(model, _)| *model as u8 == number).map(|(model, _)| *model)
     }
-
-    /// Whether messages can be sent with it.
-    pub fn is_available(self) -> bool {
-        self != Model::Lzo2
-    }
 }
 
 /// What to do with messages.
@@ -102,7 +97,8 @@ impl Compression {
             u32::try_from(self.level).ok().filter(|n| (1..=max).contains(n)).unwrap_or(default)
         };
         match self.model {
-            Model::None | Model::Lzo2 => None,
+            Model::None => None,
+            Model::Lzo2 => Some(crate::lzo::compress(message)),
             Model::Zlib => {
                 let level = flate2::Compression::new(effort(6, 9));
                 let mut encoder = flate2::write::ZlibEncoder::new(Vec::new(), level);
@@ -145,7 +141,8 @@ fn bounded(reader: impl Read) -> Option<Vec<u8>> {
 /// is not known here.
 pub fn decompress(model: u8, data: &[u8]) -> Option<Vec<u8>> {
     match Model::from_wire(model)? {
-        Model::None | Model::Lzo2 => None,
+        Model::None => None,
+        Model::Lzo2 => crate::lzo::decompress(data, OUTPUT_MAX),
         Model::Zlib => bounded(flate2::read::ZlibDecoder::new(data)),
         Model::Lz4 | Model::Lz4hc => {
             let mut out = vec![0; OUTPUT_MAX];
@@ -163,8 +160,15 @@ pub fn decompress(model: u8, data: &[u8]) -> Option<Vec<u8>> {
 mod tests {
     use super::*;
 
-    const ALL: [Model; 6] =
-        [Model::Zlib, Model::Lz4, Model::Lz4hc, Model::Lzma, Model::Bzip2, Model::Zstd];
+    const ALL: [Model; 7] = [
+        Model::Zlib,
+        Model::Lz4,
+        Model::Lz4hc,
+        Model::Lzo2,
+        Model::Lzma,
+        Model::Bzip2,
+        Model::Zstd,
+    ];
 
     fn text(len: usize) -> Vec<u8> {
         b"the token goes round and round. ".iter().copied().cycle().take(len).collect()
@@ -198,6 +202,16 @@ mod tests {
             let how = Compression { model, ..Compression::default() };
             let small = how.compress(&text(5000)).unwrap();
             assert!(small.starts_with(start), "{model:?}");
+        }
+    }
+
+    #[test]
+    fn bytes_behind_a_stream_do_not_matter() {
+        for model in ALL.into_iter().filter(|m| matches!(m, Model::Zlib | Model::Bzip2)) {
+            let mut small =
+                Compression { model, threshold: 0, level: 0 }.compress(&text(3000)).unwrap();
+            small.extend_from_slice(&[0; 71]);
+            assert_eq!(decompress(model as u8, &small), Some(text(3000)), "{model:?}");
         }
     }
 

@@ -16,6 +16,7 @@ pub mod dedupe;
 pub mod defrag;
 pub mod event;
 pub mod link;
+pub mod lzo;
 pub mod machine;
 pub mod mtu;
 mod pmtud;

@@ -199,12 +199,6 @@ pub fn read(
     })?;
     let word = map.get_text("totem.knet_compression_model").unwrap_or_else(|| "none".into());
     let model = Model::parse(&word).ok_or("Invalid compression model")?;
-    if !model.is_available() {
-        return Err(parse_error(format_args!(
-            "knet_compression_model {word} is not available in this build: use zlib, lz4, lz4hc, \
-             lzma, bzip2 or zstd"
-        )));
-    }
     let number = |key: &str| map.get_u32(key).unwrap_or(0);
     let level = match map.get("totem.knet_compression_level") {
         Some(Value::I32(level)) => *level,

@@ -33,6 +33,8 @@ pub(super) fn run(args: &[String]) -> i32 {
         println!("Quorate {}", env!("CARGO_PKG_VERSION"));
         println!();
         println!("Built-in features: {FEATURES}");
+        println!("Available crypto models: nss openssl");
+        println!("Available compression models: zlib lz4 lz4hc lzo2 lzma bzip2 zstd");
         return status::OK;
     }
     match start(&options) {
