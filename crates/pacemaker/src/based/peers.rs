@@ -207,6 +207,23 @@ impl Based {
             format!("Local CIB {version}.{ours} differs from {from}: {theirs}"),
         );
         let request = Element::new("ping").with("cib_op", Op::Ping.as_str());
+        let theirs = response.at(&["cib_calldata", "cib"]).map(cib::CibVersion::of);
+        let same_epoch = |theirs: &cib::CibVersion| {
+            (theirs.admin_epoch, theirs.epoch) == (version.admin_epoch, version.epoch)
+        };
+        // An update that changed something there and nothing here, while we joined, leaves the
+        // peer ahead of us. It would refuse our copy as too old, for ever (upstream's does): so the
+        // copy is made newer than both, for all.
+        if let Some(theirs) = theirs.filter(same_epoch)
+            && theirs.num_updates > version.num_updates
+        {
+            let mut document = Element::clone(&self.cib);
+            let num_updates = theirs.num_updates.saturating_add(1);
+            cib::CibVersion { num_updates, ..version }.store(&mut document);
+            let copy = messages::full_copy(&request, &self.node, &Arc::new(document));
+            self.push(Output::Peer { to: None, xml: copy });
+            return;
+        }
         let copy = messages::full_copy(&request, from, &self.cib);
         self.push(Output::Peer { to: Some(from.to_owned()), xml: copy });
     }
