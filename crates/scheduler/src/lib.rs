@@ -11,7 +11,8 @@
 //! 7. [`orderings`]: what has to wait for what, and what that makes impossible or necessary.
 //! 8. [`graph`]: the transition as XML and as dot; [`summary`] says it to people.
 //!
-//! [`present`] shows a state, [`simulate`] executes a transition on paper. Ids are small integers
+//! [`present`] shows a state, [`simulate`] executes a transition on paper. [`trace`] records why,
+//! [`explain`] says it in words; [`whatif`] and [`survive`] try things out. Ids are small integers
 //! ([`ids`]); nothing here does I/O or looks at a clock. The rules are those of
 //! `spec/scheduler*.md`, to the letter: action ids, their order and the order of inputs are part of
 //! the result. A first change you could make here: another line in [`present`].

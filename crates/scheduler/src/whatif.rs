@@ -124,7 +124,7 @@ pub fn settle(cib: &Arc<Element>, play: Play<'_>) -> Settled {
         input: play.input,
     };
     let options = PlanOptions { input: play.input, ..PlanOptions::default() };
-    let mut before: Option<Placement> = None;
+    let mut before: Option<(Placement, Sched)> = None;
     for _ in 0..ROUNDS_MAX {
         let plan = schedule(&cib, options);
         let done = execute(&mut cib, &plan.sched, play.op_fail, play.input.now);
@@ -137,20 +137,22 @@ pub fn settle(cib: &Arc<Element>, play: Play<'_>) -> Settled {
         let visible = !plan.summary.is_empty();
         settled.transitions.push(plan.summary);
         if done.invalid {
+            before = Some((Placement::default(), status(&cib, play.input)));
             break;
         }
         let after = status(&cib, play.input);
         let placement = after.placement();
         let fulfilled = play.brief && plan.sched.is_fulfilled_by(&after);
         // Checks may go on for ever where nobody records their results.
-        let only_checks = !visible && before.as_ref() == Some(&placement);
+        let only_checks = !visible && before.as_ref().is_some_and(|(was, _)| *was == placement);
+        before = Some((placement, after));
         if fulfilled || only_checks {
             settled.stable = true;
             break;
         }
-        before = Some(placement);
     }
-    settled.sched = status(&cib, play.input);
+    // What the last round left is what there is: markers change nothing.
+    settled.sched = before.map_or_else(|| status(&cib, play.input), |(_, sched)| sched);
     settled.cib = cib;
     settled
 }
@@ -165,10 +167,10 @@ impl Settled {
                     self.operations += 1;
                     match task.as_str() {
                         "stop" => stopped.push((rsc, node)),
-                        "start" if stopped.contains(&(rsc, node)) => {
-                            if !self.restarted.contains(rsc) {
-                                self.restarted.push(rsc.clone());
-                            }
+                        "start"
+                            if stopped.contains(&(rsc, node)) && !self.restarted.contains(rsc) =>
+                        {
+                            self.restarted.push(rsc.clone());
                         }
                         _ => {}
                     }

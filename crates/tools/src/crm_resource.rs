@@ -462,7 +462,10 @@ impl<'a> Job<'a> {
         sched
             .find_resource(name)
             .or_else(|| sched.rscs.ids().find(|rsc| sched.rscs[*rsc].id == name))
-            .or_else(|| sched.rscs.ids().find(|rsc| sched.rscs[*rsc].xml.id() == Some(name)))
+            .or_else(|| {
+                let named = |rsc: &RscIx| sched.rscs[*rsc].xml.id() == Some(name);
+                sched.rscs.ids().find(|rsc| named(rsc) && !sched.rscs[*rsc].unique)
+            })
     }
 
     /// Whether a name is that of an instance (`x:0`).

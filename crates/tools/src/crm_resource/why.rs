@@ -45,7 +45,8 @@ fn reasons(job: &Job<'_>, rsc: RscIx, node: Option<NodeIx>) -> Reasons {
 
 fn say(job: &mut Job<'_>, rsc: RscIx, node: Option<NodeIx>) -> Element {
     let found = reasons(job, rsc, node);
-    let id = job.view.sched.rscs[rsc].id.to_string();
+    // What is in a collective is checked as the collective.
+    let id = job.view.sched.rscs[job.view.sched.uber(rsc)].id.to_string();
     let mut check = Element::new("check").with("id", id.as_str());
     if found.remain_stopped {
         job.out.line(&format!("Configuration specifies '{id}' should remain stopped"));
@@ -74,6 +75,11 @@ fn say(job: &mut Job<'_>, rsc: RscIx, node: Option<NodeIx>) -> Element {
     check
 }
 
+/// Whether any of it is found anywhere.
+fn runs(job: &Job<'_>, rsc: RscIx) -> bool {
+    !job.view.sched.locations_of(rsc, true).is_empty()
+}
+
 fn runs_on(job: &Job<'_>, rsc: RscIx, node: NodeIx) -> bool {
     job.view.parts_of(rsc).into_iter().any(|part| job.view.sched.rscs[part].active.contains(&node))
 }
@@ -95,7 +101,7 @@ pub(super) fn show(job: &mut Job<'_>) -> Result<CrmExit, Fail> {
                 }
             }
             _ => {
-                let running = job.view.sched.is_active(rsc, true);
+                let running = runs(job, rsc);
                 job.out.line(&format!(
                     "Resource {id} is {}running",
                     if running { "" } else { "not " }
@@ -111,18 +117,12 @@ pub(super) fn show(job: &mut Job<'_>) -> Result<CrmExit, Fail> {
     let mut all = Element::new("resources");
     let list: Vec<(RscIx, bool)> = match node {
         Some(node) => {
-            let sched = &job.view.sched;
-            let leaves: Vec<RscIx> =
-                sched.top.iter().flat_map(|top| job.view.parts_of(*top)).collect();
-            leaves
-                .into_iter()
-                .filter(|rsc| runs_on(job, *rsc, node))
-                .map(|rsc| (rsc, true))
-                .collect()
+            let running = &job.view.sched.nodes[node].running;
+            running.iter().map(|rsc| (*rsc, true)).collect()
         }
         None => {
             let sched = &job.view.sched;
-            sched.top.iter().map(|rsc| (*rsc, sched.is_active(*rsc, true))).collect()
+            sched.top.iter().map(|rsc| (*rsc, runs(job, *rsc))).collect()
         }
     };
     for (rsc, running) in list {
