@@ -3,8 +3,10 @@
 //! A seed that fails is printed with the command that replays it. Seeds run side by side on all
 //! cores; each one by itself is a function of its numbers alone.
 
+use crate::cable::Links;
 use crate::storm::{Outcome, Storm, run_storm};
 use base::Applet;
+use knet::Policy;
 use std::ops::Range;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -22,6 +24,7 @@ calm all must be in one ring, and what they delivered is held against the ring's
   --seeds FROM..TO  these seeds (default 0..200)
   --seconds S       stop taking new seeds after S seconds
   --nodes N         nodes, 1 to 64 (default: by the seed, mostly 2 to 5, some 8, 16 and 32)
+  --knet            over knet: 1 to 3 links, policy and encryption by the seed
   --faults F        faults in a storm, 50 to 1500 ms apart (default 12)
   --talk            print what every node's ring says of itself, with the time
   --threads T       seeds at a time (default: the cores)
@@ -39,6 +42,7 @@ struct Wish {
     faults: Option<usize>,
     threads: usize,
     talk: bool,
+    knet: bool,
 }
 
 /// Nodes for a seed: small rings show most, large ones cost most.
@@ -51,6 +55,12 @@ fn nodes_of(seed: u64) -> usize {
     }
 }
 
+/// knet's links for a seed.
+fn links_of(seed: u64) -> Links {
+    let policy = [Policy::Passive, Policy::Active, Policy::RoundRobin][(seed / 3 % 3) as usize];
+    Links { count: 1 + (seed % 3) as u8, policy, encrypted: seed.is_multiple_of(5) }
+}
+
 /// The storm that belongs to a seed.
 fn storm_of(seed: u64, nodes: usize) -> Storm {
     Storm {
@@ -59,6 +69,7 @@ fn storm_of(seed: u64, nodes: usize) -> Storm {
         faults: 12,
         long_messages: !seed.is_multiple_of(2),
         bad_network: !seed.is_multiple_of(3),
+        links: None,
         talk: false,
     }
 }
@@ -73,11 +84,16 @@ impl Wish {
             faults: None,
             threads: cores,
             talk: false,
+            knet: false,
         };
         let mut words = args.iter();
         while let Some(word) = words.next() {
             if matches!(word.as_str(), "--help" | "-h") {
                 return Ok(None);
+            }
+            if word == "--knet" {
+                wish.knet = true;
+                continue;
             }
             if word == "--talk" {
                 wish.talk = true;
@@ -119,7 +135,8 @@ impl Wish {
 
     fn storm(&self, seed: u64) -> Storm {
         let storm = storm_of(seed, self.nodes.unwrap_or_else(|| nodes_of(seed)));
-        Storm { faults: self.faults.unwrap_or(storm.faults), talk: self.talk, ..storm }
+        let links = self.knet.then(|| links_of(seed));
+        Storm { links, faults: self.faults.unwrap_or(storm.faults), talk: self.talk, ..storm }
     }
 }
 
@@ -178,7 +195,10 @@ fn run(wish: &Wish) -> Sum {
                     println!("  {violation:?}");
                 }
                 let (seed, nodes, faults) = (storm.seed, storm.nodes, storm.faults);
-                println!("  again: quorate sim --seed {seed} --nodes {nodes} --faults {faults}");
+                let knet = if storm.links.is_some() { " --knet" } else { "" };
+                println!(
+                    "  again: quorate sim{knet} --seed {seed} --nodes {nodes} --faults {faults}"
+                );
             }
         }
     };
@@ -250,6 +270,23 @@ mod tests {
         storms(1002..1003, |_| 32);
     }
 
+    #[test]
+    fn promises_hold_over_links() {
+        let mut delivered = 0;
+        for seed in 0..40 {
+            let nodes = 2 + (seed % 4) as usize;
+            let storm = Storm { links: Some(links_of(seed)), ..storm_of(seed, nodes) };
+            let outcome = run_storm(&storm);
+            let first = &outcome.violations[..outcome.violations.len().min(4)];
+            assert!(
+                first.is_empty(),
+                "quorate sim --knet --seed {seed} --nodes {nodes}: {first:#?}"
+            );
+            delivered += outcome.delivered;
+        }
+        assert!(delivered > 1000, "a storm without messages tests nothing");
+    }
+
     /// Two large rings that formed side by side once threw each other back for ever.
     #[test]
     fn large_rings_merge() {
@@ -280,6 +317,7 @@ mod tests {
             faults: Some(3),
             threads: 1,
             talk: false,
+            knet: false,
         };
         assert_eq!(wish, Ok(Some(expected)));
         assert_eq!(parse("--seed 3").map(|wish| wish.map(|wish| wish.seeds)), Ok(Some(3..4)));

@@ -7,14 +7,17 @@
 //! promises.
 //!
 //! Reading order: [`world`] (time, network), [`node`] (a machine and its small service above),
+//! [`cable`] (the bare network, or knet's machine with several links, below it),
 //! [`storm`] (what goes wrong when), [`check`] (the promises).
 
+pub mod cable;
 pub mod check;
 mod command;
 pub mod node;
 pub mod storm;
 pub mod world;
 
+pub use cable::Links;
 pub use check::{Violation, check};
 pub use storm::{Outcome, Storm, run_storm};
 pub use world::{Network, World};

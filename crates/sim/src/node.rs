@@ -2,6 +2,7 @@
 //! smallest service that behaves like the engine's: after each regular configuration the members
 //! exchange barriers, and only then application messages flow again.
 
+use crate::cable::{Cable, Links, Posted};
 use base::{NodeId, Time};
 use std::collections::BTreeSet;
 use totem::{
@@ -71,21 +72,15 @@ pub struct Life {
     pub survived: bool,
 }
 
-/// A packet to be sent.
-#[derive(Debug)]
-pub(crate) enum Packet {
-    ToAll(totem::Bytes),
-    ToOne(NodeId, totem::Bytes),
-}
-
 /// The node.
 #[derive(Debug)]
 pub struct Node {
     pub(crate) id: NodeId,
     pub(crate) srp: Option<Srp>,
+    pub(crate) cable: Option<Cable>,
     pub(crate) frozen: bool,
     /// What arrived while frozen.
-    pub(crate) inbox: Vec<totem::Bytes>,
+    pub(crate) inbox: Vec<(usize, u8, totem::Bytes)>,
     /// The wakeup that is scheduled, so that stale ones are recognised.
     pub(crate) wakeup: Option<Time>,
     stored_seq: u64,
@@ -103,6 +98,7 @@ impl Node {
         Node {
             id: NodeId(id),
             srp: None,
+            cable: None,
             frozen: false,
             inbox: Vec::new(),
             wakeup: None,
@@ -116,7 +112,15 @@ impl Node {
         }
     }
 
-    pub(crate) fn start(&mut self, now: Time, config: Config, seed: u64) {
+    pub(crate) fn start(
+        &mut self,
+        now: Time,
+        config: Config,
+        seed: u64,
+        nodes: usize,
+        links: Option<Links>,
+    ) {
+        self.cable = Some(Cable::new(now, self.id.0 as usize - 1, nodes, links, seed));
         let mut srp = Srp::new(config, self.id, self.stored_seq, seed);
         srp.interface_changed(now);
         self.srp = Some(srp);
@@ -126,6 +130,7 @@ impl Node {
         if self.srp.take().is_none() {
             return;
         }
+        self.cable = None;
         self.frozen = false;
         self.inbox.clear();
         self.wakeup = None;
@@ -170,12 +175,12 @@ impl Node {
     }
 
     /// Acts on everything the machine puts out; returns what goes on the network.
-    pub(crate) fn drain(&mut self, now: Time) -> Vec<Packet> {
+    pub(crate) fn drain(&mut self, now: Time) -> Vec<Posted> {
         let mut packets = Vec::new();
         while let Some(output) = self.srp.as_mut().and_then(Srp::poll_output) {
             match output {
-                Output::Multicast(packet) => packets.push(Packet::ToAll(packet)),
-                Output::Unicast { to, packet } => packets.push(Packet::ToOne(to, packet)),
+                Output::Multicast(packet) => self.post(now, None, &packet, &mut packets),
+                Output::Unicast { to, packet } => self.post(now, Some(to), &packet, &mut packets),
                 Output::Persist { ring_seq } => self.stored_seq = ring_seq,
                 Output::Deliver(delivery) => self.deliver(now, &delivery),
                 Output::Config(change) => {
@@ -193,6 +198,55 @@ impl Node {
             }
         }
         packets
+    }
+
+    fn post(
+        &mut self,
+        now: Time,
+        to: Option<NodeId>,
+        packet: &totem::Bytes,
+        out: &mut Vec<Posted>,
+    ) {
+        if let Some(cable) = &mut self.cable {
+            cable.send(now, to, packet, out);
+        }
+    }
+
+    /// Something came over a link: packets to send at once.
+    pub(crate) fn receive(
+        &mut self,
+        now: Time,
+        from: usize,
+        link: u8,
+        packet: &[u8],
+    ) -> Vec<Posted> {
+        let mut out = Vec::new();
+        let Some(cable) = &mut self.cable else { return out };
+        let message = cable.receive(now, from, link, packet, &mut out);
+        if let (Some(srp), Some(message)) = (&mut self.srp, message) {
+            // What is no packet of the ring was injected; the machine has counted it.
+            let _ = srp.handle_packet(now, &message);
+        }
+        out
+    }
+
+    /// When it wants to be woken.
+    pub(crate) fn next_deadline(&self) -> Option<Time> {
+        let ring = self.srp.as_ref().and_then(Srp::next_deadline);
+        let cable = self.cable.as_ref().and_then(Cable::next_deadline);
+        [ring, cable].into_iter().flatten().min()
+    }
+
+    /// Lets time pass: packets to send at once.
+    pub(crate) fn handle_timeout(&mut self, now: Time) -> Vec<Posted> {
+        let mut out = Vec::new();
+        if let Some(cable) = &mut self.cable {
+            cable.handle_timeout(now, &mut out);
+        }
+        if let Some(srp) = &mut self.srp {
+            srp.handle_timeout(now);
+        }
+        out
     }
 
     fn begin_sync(&mut self, now: Time, change: &ConfigChange) {

@@ -1,6 +1,7 @@
 //! A storm: a random course of faults and load, then calm. In the calm everybody must find each
 //! other again.
 
+use crate::cable::Links;
 use crate::check::{Violation, check};
 use crate::world::{Network, World};
 use rand::RngExt;
@@ -20,6 +21,8 @@ pub struct Storm {
     pub long_messages: bool,
     /// Whether packets may be lost, duplicated and reordered besides.
     pub bad_network: bool,
+    /// knet's links between the nodes, or the bare network.
+    pub links: Option<Links>,
     /// Whether to print what the machines say of themselves.
     pub talk: bool,
 }
@@ -45,7 +48,7 @@ const CALM: Duration = Duration::from_secs(20);
 fn fault(world: &mut World, storm: &Storm) {
     let count = storm.nodes;
     let pick = world.random.random_range(0..count);
-    match world.random.random_range(0..11) {
+    match world.random.random_range(0..if storm.links.is_some() { 13 } else { 11 }) {
         0 => world.crash(pick),
         1 => world.leave(pick),
         2 | 3 => (0..count).for_each(|index| world.start(index)),
@@ -69,6 +72,17 @@ fn fault(world: &mut World, storm: &Storm) {
         }
         9 if storm.bad_network => {
             world.network.delay_max = world.network.delay_min + world.random.random_range(0..9000);
+        }
+        10 | 11 if storm.links.is_some() => {
+            let link = world.random.random_range(0..storm.links.map_or(1, |links| links.count));
+            let everywhere = world.random.random_bool(0.5);
+            let ends = &mut world.network.unplugged[usize::from(link)];
+            let is_cut = !ends[pick];
+            for (at, end) in ends.iter_mut().enumerate() {
+                if everywhere || at == pick {
+                    *end = is_cut;
+                }
+            }
         }
         _ => world.network = Network::good(count),
     }
@@ -95,6 +109,9 @@ fn load(world: &mut World, storm: &Storm, span: Duration) {
 /// Runs a storm and judges it.
 pub fn run_storm(storm: &Storm) -> Outcome {
     let mut world = World::new(storm.seed, storm.nodes, Config::with_token(1000));
+    if let Some(links) = storm.links {
+        world.link(links);
+    }
     if storm.talk {
         world.talk();
     }

@@ -1,6 +1,7 @@
 //! Virtual time and a bad network.
 
-use crate::node::{Life, Node, Packet};
+use crate::cable::{Links, Posted};
+use crate::node::{Life, Node};
 use base::Time;
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
@@ -12,9 +13,13 @@ use totem::{Bytes, Config};
 const INBOX: usize = 500;
 /// Packets remembered for tampering.
 const RECENT: usize = 64;
+/// Links between two nodes at most.
+const LINKS: usize = knet::LINKS as usize;
 /// A run with more events than this a second of its time feeds itself; it is stopped, and will not
 /// have converged.
 const MOST_EVENTS_A_SECOND: u64 = 2_000_000;
+/// The longest UDP payload that paths between linked nodes carry.
+const PATH: usize = 1472;
 /// A machine that wants to run at once does so after this much virtual time.
 const SCHEDULING: Duration = Duration::from_micros(20);
 
@@ -31,6 +36,8 @@ pub struct Network {
     pub delay_max: u64,
     /// `blocked[a][b]`: nothing gets from a to b.
     pub blocked: Vec<Vec<bool>>,
+    /// `unplugged[link][node]`: that node's end of that link carries nothing.
+    pub unplugged: Vec<Vec<bool>>,
 }
 
 impl Network {
@@ -42,13 +49,14 @@ impl Network {
             delay_min: 300,
             delay_max: 500,
             blocked: vec![vec![false; count]; count],
+            unplugged: vec![vec![false; count]; LINKS],
         }
     }
 }
 
 #[derive(Debug)]
 enum Event {
-    Arrival { to: usize, packet: Bytes },
+    Arrival { from: usize, to: usize, link: u8, packet: Bytes },
     Wakeup { node: usize },
 }
 
@@ -63,6 +71,7 @@ pub struct World {
     events: BTreeMap<(Time, u64), Event>,
     next_event: u64,
     config: Config,
+    links: Option<Links>,
     /// Events handled, and a running checksum of what they were: equal for equal seeds.
     trace: (u64, u64),
     /// The last packets sent, for those who want to tamper with them.
@@ -80,9 +89,16 @@ impl World {
             events: BTreeMap::new(),
             next_event: 0,
             config,
+            links: None,
             trace: (0, 0),
             recent: VecDeque::new(),
         }
+    }
+
+    /// Lays knet's links between the nodes, instead of the bare network. To be called before the
+    /// first node starts.
+    pub fn link(&mut self, links: Links) {
+        self.links = Some(Links { count: links.count.clamp(1, knet::LINKS), ..links });
     }
 
     /// The time.
@@ -114,8 +130,8 @@ impl World {
     pub fn start(&mut self, index: usize) {
         if self.nodes[index].srp.is_none() {
             let seed = self.random.random();
-            let (now, config) = (self.now, self.config.clone());
-            self.nodes[index].start(now, config, seed);
+            let (now, config, count) = (self.now, self.config.clone(), self.nodes.len());
+            self.nodes[index].start(now, config, seed, count, self.links);
             self.settle(index);
         }
     }
@@ -151,20 +167,13 @@ impl World {
         }
         // The wakeup it had slept through is gone.
         self.nodes[index].wakeup = None;
-        let now = self.now;
-        if self.random.random_bool(0.5)
-            && let Some(srp) = &mut self.nodes[index].srp
-        {
-            srp.handle_timeout(now);
-            self.settle(index);
+        if self.random.random_bool(0.5) {
+            self.wake(index);
         }
-        for packet in std::mem::take(&mut self.nodes[index].inbox) {
-            self.arrive(index, &packet);
+        for (from, link, packet) in std::mem::take(&mut self.nodes[index].inbox) {
+            self.arrive(from, index, link, &packet);
         }
-        if let Some(srp) = &mut self.nodes[index].srp {
-            srp.handle_timeout(now);
-        }
-        self.settle(index);
+        self.wake(index);
     }
 
     /// One node multicasts a message.
@@ -176,9 +185,18 @@ impl World {
         }
     }
 
-    /// A packet from nowhere reaches a node.
+    /// A packet from nowhere reaches a node, as if the next one had sent it.
     pub fn inject(&mut self, index: usize, packet: &[u8]) {
-        self.arrive(index, packet);
+        self.arrive((index + 1) % self.nodes.len(), index, 0, packet);
+    }
+
+    /// A node's timers: what is due happens.
+    fn wake(&mut self, index: usize) {
+        let now = self.now;
+        for posted in self.nodes[index].handle_timeout(now) {
+            self.post(index, posted);
+        }
+        self.settle(index);
     }
 
     /// The last packets sent by anybody.
@@ -203,61 +221,45 @@ impl World {
 
     fn handle(&mut self, event: Event) {
         let mark = match &event {
-            Event::Arrival { to, packet } => (*to as u64) << 32 | packet.len() as u64,
+            Event::Arrival { to, packet, .. } => (*to as u64) << 32 | packet.len() as u64,
             Event::Wakeup { node } => *node as u64,
         };
         let mixed = self.trace.1.rotate_left(7) ^ mark ^ self.now.as_nanos();
         self.trace = (self.trace.0 + 1, mixed.wrapping_mul(0x9E37_79B9_7F4A_7C15));
         match event {
-            Event::Arrival { to, packet } if self.nodes[to].frozen => {
+            Event::Arrival { from, to, link, packet } if self.nodes[to].frozen => {
                 let inbox = &mut self.nodes[to].inbox;
                 if inbox.len() < INBOX {
-                    inbox.push(packet);
+                    inbox.push((from, link, packet));
                 }
             }
-            Event::Arrival { to, packet } => self.arrive(to, &packet),
+            Event::Arrival { from, to, link, packet } => self.arrive(from, to, link, &packet),
             Event::Wakeup { node } => {
-                let now = self.now;
-                let due = self.nodes[node].wakeup.is_some_and(|at| at <= now);
+                let due = self.nodes[node].wakeup.is_some_and(|at| at <= self.now);
                 if due && !self.nodes[node].frozen {
                     self.nodes[node].wakeup = None;
-                    if let Some(srp) = &mut self.nodes[node].srp {
-                        srp.handle_timeout(now);
-                        self.settle(node);
-                    }
+                    self.wake(node);
                 }
             }
         }
     }
 
-    fn arrive(&mut self, to: usize, packet: &[u8]) {
+    fn arrive(&mut self, from: usize, to: usize, link: u8, packet: &[u8]) {
         let now = self.now;
-        if let Some(srp) = &mut self.nodes[to].srp {
-            // What is no packet of the ring was injected; the machine has counted it.
-            let _ = srp.handle_packet(now, packet);
-            self.settle(to);
+        for posted in self.nodes[to].receive(now, from, link, packet) {
+            self.post(to, posted);
         }
+        self.settle(to);
     }
 
     /// Acts on a node's outputs and arranges for its next deadline.
     fn settle(&mut self, index: usize) {
         let now = self.now;
-        for packet in self.nodes[index].drain(now) {
-            match packet {
-                Packet::ToAll(packet) => {
-                    for to in (0..self.nodes.len()).filter(|to| *to != index) {
-                        self.post(index, to, &packet);
-                    }
-                }
-                Packet::ToOne(to, packet) => {
-                    if let Some(to) = self.nodes.iter().position(|node| node.id == to) {
-                        self.post(index, to, &packet);
-                    }
-                }
-            }
+        for posted in self.nodes[index].drain(now) {
+            self.post(index, posted);
         }
         let node = &mut self.nodes[index];
-        let Some(at) = node.srp.as_ref().and_then(totem::Srp::next_deadline) else { return };
+        let Some(at) = node.next_deadline() else { return };
         let at = at.max(now + SCHEDULING);
         if node.wakeup.is_none_or(|scheduled| at < scheduled) {
             node.wakeup = Some(at);
@@ -265,12 +267,17 @@ impl World {
         }
     }
 
-    fn post(&mut self, from: usize, to: usize, packet: &Bytes) {
+    fn post(&mut self, from: usize, posted: Posted) {
+        let Posted { to, link, packet } = posted;
+        if to >= self.nodes.len() || (self.links.is_some() && packet.len() > PATH) {
+            return;
+        }
         if self.recent.len() == RECENT {
             self.recent.pop_front();
         }
         self.recent.push_back(packet.clone());
-        if self.network.blocked[from][to] {
+        let ends = &self.network.unplugged[usize::from(link) % LINKS];
+        if self.network.blocked[from][to] || ends[from] || ends[to] {
             return;
         }
         let twice = self.random.random_range(0..1000) < self.network.duplicates;
@@ -280,7 +287,7 @@ impl World {
             }
             let delay = self.random.random_range(self.network.delay_min..=self.network.delay_max);
             let at = self.now + Duration::from_micros(delay);
-            self.schedule(at, Event::Arrival { to, packet: packet.clone() });
+            self.schedule(at, Event::Arrival { from, to, link, packet: packet.clone() });
         }
     }
 
