@@ -232,13 +232,9 @@ fn creation(node: &Node, position: usize, path: &str) -> Element {
 /// Attributes with a new value or a new place are set, those that are gone are unset.
 fn modification(old: &Element, new: &Element, path: &str, ignore_order: bool) -> Option<Element> {
     let mut list = Element::new("change-list");
-    for (position, (name, value)) in new.attrs().enumerate() {
-        let stays = if ignore_order {
-            old.get(name) == Some(value)
-        } else {
-            old.attrs().nth(position) == Some((name, value))
-        };
-        if !stays {
+    let moved = if ignore_order { Vec::new() } else { moved_attrs(old, new) };
+    for (name, value) in new.attrs() {
+        if old.get(name) != Some(value) || moved.contains(&name) {
             let change = Element::new("change-attr").with("name", name).with("operation", "set");
             list.push(change.with("value", value));
         }
@@ -259,6 +255,33 @@ fn modification(old: &Element, new: &Element, path: &str, ignore_order: bool) ->
         .with_child(list)
         .with_child(Element::new("change-result").with_child(result));
     Some(change)
+}
+
+/// Attributes that are in another place. As with children (`mark_moves`): an attribute moved if the
+/// number of counted ones before it differs, and then its old or its new place stops being
+/// counted; created and deleted ones count.
+fn moved_attrs<'a>(old: &Element, new: &'a Element) -> Vec<&'a str> {
+    let mut moved = Vec::new();
+    let mut uncounted = Vec::new();
+    let mut before_new = 0_usize;
+    for (name, _) in new.attrs() {
+        let names = || old.attrs().map(|(name, _)| name);
+        let Some(at) = names().position(|other| other == name) else {
+            before_new += 1;
+            continue;
+        };
+        let before_old = names().take(at).filter(|other| !uncounted.contains(other)).count();
+        match before_old.cmp(&before_new) {
+            std::cmp::Ordering::Equal => before_new += 1,
+            std::cmp::Ordering::Greater => {
+                moved.push(name);
+                uncounted.push(name);
+                before_new += 1;
+            }
+            std::cmp::Ordering::Less => moved.push(name),
+        }
+    }
+    moved
 }
 
 /// Finds each new child's old self: elements by name and id, comments by text at the same place.

@@ -1,6 +1,8 @@
 //! Applying patches (`<diff>`), and reading what they say.
 //!
-//! Source: `spec/cib.md` §9.4 (format 2).
+//! Source: `spec/cib.md` §9.4 (format 2), §9.5 (format 1).
+
+mod legacy;
 
 use std::collections::BTreeMap;
 
@@ -58,12 +60,17 @@ pub fn apply(cib: &Element, patch: &Element) -> Result<Element, Rc> {
     if patch.name() != "diff" {
         return Err(Rc::DIFF_FAILED);
     }
-    if patch.get("format").is_some_and(|format| format != "2") {
-        return Err(Rc::DIFF_FAILED);
-    }
-    check_version(cib, patch)?;
-    let mut result = cib.clone();
-    apply_changes(&mut result, patch)?;
+    let result = match patch.get("format") {
+        None if patch.child("diff-added").is_some() => legacy::apply(cib, patch)?,
+        Some("1") => legacy::apply(cib, patch)?,
+        None | Some("2") => {
+            check_version(cib, patch)?;
+            let mut result = cib.clone();
+            apply_changes(&mut result, patch)?;
+            result
+        }
+        Some(_) => return Err(Rc::DIFF_FAILED),
+    };
     if let Some(wanted) = patch.get("digest") {
         let feature_set = cib.get("crm_feature_set").unwrap_or(FEATURE_SET);
         if !digest::for_feature_set(&result, feature_set).eq_ignore_ascii_case(wanted) {

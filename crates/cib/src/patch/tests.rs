@@ -175,3 +175,33 @@ fn random_patches_never_panic() {
         let _ = apply(&cib, &patch);
     }
 }
+
+#[test]
+fn patches_of_format_1_are_read() {
+    let old = xml::parse(
+        "<cib crm_feature_set='3.0.7' admin_epoch='0' num_updates='0' epoch='1'><configuration>\
+         <nodes><node id='1' uname='a' type='normal'/><node id='2' uname='b'/></nodes><resources/>\
+         </configuration></cib>",
+    )
+    .unwrap();
+    let patch = "<diff crm_feature_set='3.16.1' format='1'>\
+         <diff-removed admin_epoch='0' epoch='1' num_updates='0'><cib epoch='1'><configuration>\
+         <nodes><node id='1' type='normal'/><node id='2' uname='b' \
+         __crm_diff_marker__='removed:top'/></nodes></configuration></cib></diff-removed>\
+         <diff-added admin_epoch='0' epoch='2' num_updates='0'><cib crm_feature_set='3.0.7' \
+         admin_epoch='0' num_updates='0' epoch='2'><configuration><nodes><node id='1' uname='a' \
+         type='member'/><node id='3' uname='c' __crm_diff_marker__='added:top'/></nodes>\
+         </configuration></cib></diff-added></diff>";
+    let patch = xml::parse(patch).unwrap();
+    let new = apply(&old, &patch).unwrap();
+    assert_eq!(
+        new.to_text(),
+        "<cib crm_feature_set=\"3.0.7\" admin_epoch=\"0\" num_updates=\"0\" epoch=\"2\">\
+         <configuration><nodes><node id=\"1\" uname=\"a\" type=\"member\"/><node id=\"3\" \
+         uname=\"c\"/></nodes><resources/></configuration></cib>"
+    );
+    assert_eq!(apply(&new, &patch), Err(Rc::OLD_DATA));
+    let mut wrong = patch.clone();
+    wrong.set("digest", "00000000000000000000000000000000");
+    assert_eq!(apply(&old, &wrong), Err(Rc::DIFF_FAILED));
+}
