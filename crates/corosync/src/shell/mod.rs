@@ -25,6 +25,7 @@ mod watchdog;
 mod zero_copy;
 
 use base::Applet;
+pub(crate) use process::{go_to_background, notify_ready};
 
 pub use files::read_config;
 pub use host::Machine;

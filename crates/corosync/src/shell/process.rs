@@ -17,7 +17,7 @@ use crate::cmap::Map;
 ///
 /// # Errors
 /// When there is no second process.
-pub(super) fn go_to_background() -> io::Result<()> {
+pub(crate) fn go_to_background() -> io::Result<()> {
     // SAFETY: this process has one thread, so the child may go on as if nothing happened.
     match unsafe { libc::fork() } {
         -1 => return Err(io::Error::last_os_error()),
@@ -158,7 +158,7 @@ pub(super) fn allow_many_files() {
 }
 
 /// Tells systemd that the service is ready, if systemd wants to know.
-pub(super) fn notify_ready() {
+pub(crate) fn notify_ready() {
     let Some(path) = std::env::var_os("NOTIFY_SOCKET") else { return };
     let Some(text) = path.to_str() else { return };
     let address = match text.strip_prefix('@') {

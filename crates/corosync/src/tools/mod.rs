@@ -14,6 +14,7 @@ mod cpgtool;
 mod getopt;
 mod ipc_storm;
 mod keygen;
+mod notifyd;
 mod quorumtool;
 mod votes;
 mod xmlproc;
@@ -29,6 +30,7 @@ pub fn applets() -> Vec<Applet> {
         sbin("corosync-cmapctl", cmapctl::run),
         sbin("corosync-cpgtool", cpgtool::run),
         sbin("corosync-keygen", keygen::run),
+        sbin("corosync-notifyd", notifyd::run),
         sbin("corosync-quorumtool", quorumtool::run),
         Applet { name: "corosync-blackbox", dir: "bin", run: blackbox::run },
         Applet { name: "corosync-xmlproc", dir: "bin", run: xmlproc::run },

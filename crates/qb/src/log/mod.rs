@@ -17,7 +17,7 @@ mod syslog;
 mod wallclock;
 
 pub use pacemaker::DETAIL_LOG;
-pub use syslog::Facility;
+pub use syslog::{Facility, SyslogLine};
 
 use base::log::{Priority, Record, Sink};
 use std::collections::BTreeMap;

@@ -90,3 +90,24 @@ fn connect() -> Option<UnixDatagram> {
     socket.set_nonblocking(true).ok()?;
     Some(socket)
 }
+
+/// Single lines to syslog under a name of their own, for programs that log nothing else.
+pub struct SyslogLine {
+    ident: String,
+    facility: Facility,
+    syslog: Syslog,
+}
+
+impl SyslogLine {
+    /// Lines of this program under this facility.
+    pub fn new(ident: &str, facility: Facility) -> SyslogLine {
+        SyslogLine { ident: ident.to_owned(), facility, syslog: Syslog::new() }
+    }
+
+    /// Sends one line. It is lost when nobody listens.
+    pub fn send(&self, priority: base::log::Priority, text: &str) {
+        // Syslog has nothing below debug.
+        let severity = (priority as u8).min(7);
+        self.syslog.send(self.facility, severity, &self.ident, super::wallclock::now(), text);
+    }
+}
