@@ -116,10 +116,9 @@ fn signal(event: &Event, host: &str, me: u32) -> (&'static str, Vec<Arg>) {
         Event::Node { name, id, ip, state } => {
             ("NodeStateChange", vec![text(name), Arg::Number(*id), text(ip), text(state)])
         }
-        Event::Quorum { is_quorate } => (
-            "QuorumStateChange",
-            vec![text(host), Arg::Number(me), text(quorum_word(*is_quorate))],
-        ),
+        Event::Quorum { is_quorate } => {
+            ("QuorumStateChange", vec![text(host), Arg::Number(me), text(quorum_word(*is_quorate))])
+        }
         Event::Application { name, is_connected } => {
             let word = if *is_connected { "connected" } else { "disconnected" };
             ("ConnectionStateChange", vec![text(host), Arg::Number(me), text(name), text(word)])
@@ -154,8 +153,12 @@ fn message(serial: u32, member: &str, args: &[Arg]) -> Vec<u8> {
             }
         }
     }
-    let fields =
-        [(1, 'o', "/org/corosync"), (2, 's', "org.corosync"), (3, 's', member), (8, 'g', &signature)];
+    let fields = [
+        (1, 'o', "/org/corosync"),
+        (2, 's', "org.corosync"),
+        (3, 's', member),
+        (8, 'g', &signature),
+    ];
     let mut bytes = header(SIGNAL, serial, &fields, &body);
     bytes.extend(body);
     bytes

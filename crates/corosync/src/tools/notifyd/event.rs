@@ -120,12 +120,8 @@ mod tests {
 
     #[test]
     fn the_lines_are_upstreams() {
-        let node = Event::Node {
-            name: "n2".into(),
-            id: 2,
-            ip: "10.0.0.2".into(),
-            state: "joined".into(),
-        };
+        let node =
+            Event::Node { name: "n2".into(), id: 2, ip: "10.0.0.2".into(), state: "joined".into() };
         assert_eq!(node.line("n1", 1), "n2[2] ip:10.0.0.2 joined");
         let quorum = Event::Quorum { is_quorate: false };
         assert_eq!(quorum.line("n1", 1), "n1[1] has lost quorum");

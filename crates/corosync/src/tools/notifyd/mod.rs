@@ -206,7 +206,8 @@ impl<'a> Notifier<'a> {
     fn run(&mut self) -> Result<(), String> {
         let system = |error: std::io::Error| format!("The event loop failed: {error}");
         let lp = Loop::new().map_err(system)?;
-        let signals = Signals::new(&[libc::SIGINT, libc::SIGQUIT, libc::SIGTERM]).map_err(system)?;
+        let signals =
+            Signals::new(&[libc::SIGINT, libc::SIGQUIT, libc::SIGTERM]).map_err(system)?;
         lp.add(&signals, Token(0), Interest::READ).map_err(system)?;
         lp.add(self.map.fd(), Token(1), Interest::READ).map_err(system)?;
         lp.add(self.stats.fd(), Token(2), Interest::READ).map_err(system)?;
@@ -351,7 +352,10 @@ mod tests {
     use super::*;
 
     fn words(text: &str) -> Vec<String> {
-        std::iter::once("corosync-notifyd").chain(text.split_whitespace()).map(str::to_owned).collect()
+        std::iter::once("corosync-notifyd")
+            .chain(text.split_whitespace())
+            .map(str::to_owned)
+            .collect()
     }
 
     #[test]
