@@ -30,6 +30,7 @@ pub mod score;
 pub mod scores;
 pub mod simulate;
 pub mod survive;
+pub mod synthetic;
 pub mod text;
 pub mod trace;
 pub mod upgrade;

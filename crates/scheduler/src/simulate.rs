@@ -5,6 +5,7 @@ mod execute;
 mod inject;
 mod step;
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use cib::CibVersion;
@@ -149,24 +150,49 @@ pub(crate) struct Record<'a> {
     pub(crate) now: i64,
 }
 
-/// Writes an operation into the history of a node.
-pub(crate) fn record_op(state: &mut Element, node: &str, record: &Record<'_>) {
+/// Where the histories of a node are: an execution writes one for almost every action.
+#[derive(Default)]
+pub(crate) struct Places {
+    /// Places of the histories with an id, among the first `seen` children.
+    by_id: HashMap<EcoString, Vec<usize>>,
+    seen: usize,
+}
+
+impl Places {
+    /// The place of a history. Like any look-up by XPath, this one finds nothing where there is
+    /// more than one.
+    fn find(&mut self, resources: &Element, wanted: &str) -> Option<usize> {
+        if resources.nodes().len() < self.seen {
+            // The node was fenced, and what was known of it forgotten.
+            *self = Places::default();
+        }
+        for (at, node) in resources.nodes().iter().enumerate().skip(self.seen) {
+            if let xml::Node::Element(history) = node
+                && history.name() == "lrm_resource"
+                && let Some(id) = history.id()
+            {
+                self.by_id.entry(id.into()).or_default().push(at);
+            }
+        }
+        self.seen = resources.nodes().len();
+        match self.by_id.get(wanted)?.as_slice() {
+            [only] => Some(*only),
+            _ => None,
+        }
+    }
+}
+
+/// Writes an operation into the history of a node, whose histories are at `places`.
+pub(crate) fn record_op(state: &mut Element, node: &str, record: &Record<'_>, places: &mut Places) {
     let owner: EcoString = state.id().unwrap_or(node).into();
     let lrm = state.child_or_new("lrm");
     if lrm.id().is_none() {
         lrm.set("id", owner);
     }
     let resources = lrm.child_or_new("lrm_resources");
-    // Like any look-up by XPath, this one finds nothing where there is more than one.
-    let position = |wanted: &str| -> Option<usize> {
-        let mut found = resources.nodes().iter().enumerate().filter(|(_, node)| {
-            matches!(node, xml::Node::Element(e)
-                if e.name() == "lrm_resource" && e.id() == Some(wanted))
-        });
-        let (at, _) = found.next()?;
-        found.next().is_none().then_some(at)
-    };
-    let at = position(record.rsc).or_else(|| position(record.config_id)).unwrap_or_else(|| {
+    let known =
+        places.find(resources, record.rsc).or_else(|| places.find(resources, record.config_id));
+    let at = known.unwrap_or_else(|| {
         let mut new =
             Element::new("lrm_resource").with("id", record.config_id).with("class", record.class);
         if let Some(provider) = record.provider {

@@ -1,13 +1,14 @@
 //! Executing a transition graph on a document instead of a cluster.
 //! Source: `spec/scheduler-graph.md` §7.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use ecow::EcoString;
 use xml::Element;
 
 use super::inject::{add_failcount, forget, set_state};
-use super::{OpSpec, Record, Step, count_change, node_state, record_op};
+use super::{OpSpec, Places, Record, Step, count_change, node_state, record_op};
 use crate::graph;
 use crate::ids::Id;
 use crate::model::{Attrs, Sched};
@@ -43,6 +44,8 @@ struct Engine<'a> {
     failed_offsets: (EcoString, EcoString),
     now: i64,
     steps: Vec<Step>,
+    /// By name of the node.
+    places: HashMap<EcoString, Places>,
     abort_priority: i32,
 }
 
@@ -63,6 +66,7 @@ pub fn execute(cib: &mut Arc<Element>, sched: &Sched, fails: &[OpSpec], now: i64
         failed_offsets: (offset("failed-start-offset"), offset("failed-stop-offset")),
         now,
         steps: Vec::new(),
+        places: HashMap::new(),
         abort_priority: 0,
     };
     let mut outcomes: Vec<Option<Outcome>> = vec![None; sched.actions.len()];
@@ -230,7 +234,8 @@ impl Engine<'_> {
             now: self.now,
         };
         let state = node_state(self.cib, &node, id);
-        record_op(state, &node, &record);
+        let places = self.places.entry(node.as_str().into()).or_default();
+        record_op(state, &node, &record, places);
         count_change(self.cib, false);
         if !failed {
             return true;

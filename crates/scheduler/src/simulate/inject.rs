@@ -5,7 +5,7 @@ use std::sync::Arc;
 use ecow::EcoString;
 use xml::Element;
 
-use super::{OpSpec, Record, Step, count_change, node_state, record_op};
+use super::{OpSpec, Places, Record, Step, count_change, node_state, record_op};
 use crate::model::Sched;
 use crate::text::parse_bool;
 
@@ -286,7 +286,7 @@ fn inject_op(cib: &mut Arc<Element>, spec: &OpSpec, sched: &Sched, now: i64) -> 
         notify_key: None,
         now,
     };
-    record_op(state, &spec.node, &record);
+    record_op(state, &spec.node, &record, &mut Places::default());
     count_change(cib, false);
     steps
 }

@@ -1,0 +1,193 @@
+//! A made-up past: states of nodes, histories of resources, tickets.
+
+use xml::Element;
+
+use super::Maker;
+
+/// When everything happened, more or less.
+const EPOCH: usize = 1_700_000_000;
+
+impl Maker<'_, '_> {
+    pub(super) fn status(&mut self) -> Element {
+        let mut status = Element::new("status");
+        if self.dice.once_in(4) {
+            let mut ticket = Element::new("ticket_state").with("id", "t1");
+            ticket.set("granted", self.dice.pick(&["true", "false"]));
+            if self.dice.once_in(3) {
+                ticket.set("standby", "true");
+            }
+            status.push(Element::new("tickets").with_child(ticket));
+        }
+        let fresh = self.dice.once_in(4);
+        for (at, name) in self.nodes.clone().into_iter().enumerate() {
+            let mut state =
+                Element::new("node_state").with("id", (at + 1).to_string()).with("uname", &name);
+            let facts: &[(&str, &str)] = match self.dice.roll(8) {
+                0 => &[
+                    ("in_ccm", "false"),
+                    ("crmd", "offline"),
+                    ("join", "down"),
+                    ("expected", "down"),
+                ],
+                1 => &[
+                    ("in_ccm", "false"),
+                    ("crmd", "offline"),
+                    ("join", "down"),
+                    ("expected", "member"),
+                ],
+                2 => &[
+                    ("in_ccm", "true"),
+                    ("crmd", "online"),
+                    ("join", "pending"),
+                    ("expected", "member"),
+                ],
+                _ => &[
+                    ("in_ccm", "true"),
+                    ("crmd", "online"),
+                    ("join", "member"),
+                    ("expected", "member"),
+                ],
+            };
+            for (fact, value) in facts {
+                state.set(fact, value);
+            }
+            self.fill(&mut state, &name, fresh);
+            status.push(state);
+        }
+        for name in self.remotes.clone() {
+            if self.dice.once_in(2) {
+                let mut state = Element::new("node_state")
+                    .with("id", &name)
+                    .with("uname", &name)
+                    .with("remote_node", "true");
+                self.fill(&mut state, &name, fresh);
+                status.push(state);
+            }
+        }
+        status
+    }
+
+    fn fill(&mut self, state: &mut Element, node: &str, fresh: bool) {
+        let owner = state.id().unwrap_or(node).to_owned();
+        let mut attributes = self.some(
+            &[
+                ("standby", &["on"]),
+                ("shutdown", &["1700000000", "0"]),
+                ("#health-cpu", &["red", "yellow"]),
+                ("pingd", &["10", "0"]),
+                ("terminate", &["true"]),
+                ("probe_complete", &["true"]),
+            ],
+            12,
+        );
+        let mut failures = Vec::new();
+        for (id, ..) in self.agents.clone() {
+            if self.dice.once_in(8) {
+                let count = self.dice.pick(&["1", "3", "INFINITY"]);
+                failures.push((format!("fail-count-{id}#monitor_10000"), count));
+                failures.push((format!("last-failure-{id}#monitor_10000"), "1700000000"));
+            }
+            if self.dice.once_in(4) {
+                failures.push((format!("master-{id}"), self.dice.pick(&["5", "10", "-1"])));
+            }
+        }
+        attributes.retain(|(name, _)| *name != "terminate" || !failures.is_empty());
+        let pairs: Vec<(&str, &str)> = attributes
+            .into_iter()
+            .chain(failures.iter().map(|(name, value)| (name.as_str(), *value)))
+            .collect();
+        let block = self.block("instance_attributes", &pairs);
+        let transient = Element::new("transient_attributes").with("id", &owner).with_child(block);
+        state.push(transient);
+        let mut resources = Element::new("lrm_resources");
+        if !fresh {
+            let mut agents = self.agents.clone();
+            if self.dice.once_in(6) {
+                agents.push(("orphan".into(), "ocf", "pacemaker", "Dummy"));
+            }
+            for (id, class, provider, kind) in agents {
+                if self.dice.once_in(3) {
+                    continue;
+                }
+                let mut history = Element::new("lrm_resource")
+                    .with("id", &id)
+                    .with("type", kind)
+                    .with("class", class);
+                if !provider.is_empty() {
+                    history.set("provider", provider);
+                }
+                for _ in 0..1 + self.dice.roll(3) {
+                    let op = self.op(&id, node);
+                    if history.children().all(|known| known.id() != op.id()) {
+                        history.push(op);
+                    }
+                }
+                resources.push(history);
+            }
+        }
+        state.push(Element::new("lrm").with("id", owner).with_child(resources));
+    }
+
+    fn op(&mut self, id: &str, node: &str) -> Element {
+        let (task, interval) = self.dice.pick(&[
+            ("monitor", 0),
+            ("monitor", 0),
+            ("start", 0),
+            ("start", 0),
+            ("stop", 0),
+            ("monitor", 10_000),
+            ("promote", 0),
+            ("demote", 0),
+            ("migrate_to", 0),
+            ("migrate_from", 0),
+        ]);
+        let good = if (task, interval) == ("monitor", 0) { 7 } else { 0 };
+        let rc = match self.dice.roll(10) {
+            0 => self.dice.pick(&[1, 5, 8, 9, 190, 193]),
+            1 => 0,
+            2 => 7,
+            _ => good,
+        };
+        let status = match (rc, self.dice.roll(12)) {
+            (193, _) => -1,
+            (_, 0) => self.dice.pick(&[2, 4, 1]),
+            _ => 0,
+        };
+        self.serial += 1;
+        let call = self.serial;
+        let name = match (rc != good && status != -1, interval) {
+            (true, _) => format!("{id}_last_failure_0"),
+            (false, 0) => format!("{id}_last_0"),
+            (false, _) => format!("{id}_{task}_{interval}"),
+        };
+        let key = format!("{call}:1:{good}:0c0de000-0000-4000-8000-000000000001");
+        let mut op = Element::new("lrm_rsc_op")
+            .with("id", name)
+            .with("operation_key", format!("{id}_{task}_{interval}"))
+            .with("operation", task)
+            .with("crm_feature_set", "3.16.1")
+            .with("transition-key", &key)
+            .with("transition-magic", format!("{status}:{rc};{key}"))
+            .with("on_node", node)
+            .with("call-id", if status == -1 { "-1".to_owned() } else { call.to_string() })
+            .with("rc-code", rc.to_string())
+            .with("op-status", status.to_string())
+            .with("interval", interval.to_string())
+            .with("last-rc-change", (EPOCH + self.dice.roll(100)).to_string())
+            .with("exec-time", "1")
+            .with("queue-time", "0");
+        if task.starts_with("migrate_") {
+            let (mine, other) = if task == "migrate_to" {
+                ("migrate_source", "migrate_target")
+            } else {
+                ("migrate_target", "migrate_source")
+            };
+            op.set(mine, node);
+            op.set(other, self.node());
+        }
+        if self.dice.once_in(3) {
+            op.set("op-digest", "f2317cad3d54cec5d7d7aa7d0bf35cf8");
+        }
+        op
+    }
+}
