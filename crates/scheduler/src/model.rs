@@ -398,6 +398,10 @@ pub struct Sched {
     pub messages: Vec<Message>,
     /// How deep propagation is nested just now.
     pub update_depth: u32,
+    /// Updates of actions so far.
+    pub update_steps: u64,
+    /// Propagation went in circles, and was ended.
+    pub update_given_up: bool,
     /// Steps that searches for loops have taken.
     pub loop_steps: u32,
     /// The transition.

@@ -134,7 +134,6 @@ impl Sched {
         }
         let on_node = self.flags_seen(ix, node);
         if flags & flag::RUNNABLE != 0 && on_node & flag::RUNNABLE == 0 {
-            self.actions[ix].flags |= flag::RUNNABLE;
             return on_node | flag::RUNNABLE;
         }
         on_node

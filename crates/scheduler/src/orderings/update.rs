@@ -11,15 +11,26 @@ pub(crate) const FIRST: u8 = 1;
 /// Longer chains of consequences than this are no sensible configuration's.
 const DEPTH_MAX: u32 = 50_000;
 
+/// More updates than this, and this many for each action, are a circle in which two relations undo
+/// each other's work for ever.
+const STEPS_MIN: u64 = 1_000_000;
+/// See [`STEPS_MIN`].
+const STEPS_PER_ACTION: u64 = 200;
+
 /// See [`FIRST`].
 pub(crate) const THEN: u8 = 2;
 
 impl Sched {
     /// Updates an action from all that comes before it, and all that follows from that.
     pub(crate) fn update_action(&mut self, then: ActIx) {
-        if self.update_depth >= DEPTH_MAX {
-            let text = format!("Gave up on the consequences of {}", self.actions[then].key);
-            self.say(Severity::Error, "update_action", text);
+        self.update_steps += 1;
+        let tired = self.update_steps > STEPS_MIN + STEPS_PER_ACTION * self.actions.len() as u64;
+        if self.update_depth >= DEPTH_MAX || tired {
+            if !self.update_given_up {
+                self.update_given_up = true;
+                let text = format!("Gave up on the consequences of {}", self.actions[then].key);
+                self.say(Severity::Error, "update_action", text);
+            }
             return;
         }
         self.update_depth += 1;

@@ -55,6 +55,8 @@ impl<'a> Dice<'a> {
 /// What has been made up so far.
 struct Maker<'d, 'a> {
     dice: &'d mut Dice<'a>,
+    /// No fencing, no remote nodes, no past, nothing wrong.
+    calm: bool,
     serial: usize,
     /// Cluster nodes, then remote and guest nodes.
     nodes: Vec<String>,
@@ -70,8 +72,19 @@ const SCORES: [&str; 9] =
 
 /// A made-up CIB. It is not always a sensible one, but nearly always a valid one.
 pub fn random(dice: &mut Dice<'_>) -> Element {
+    make(dice, false)
+}
+
+/// A made-up CIB of a cluster that has just formed and in which nothing is wrong: all nodes are
+/// there, none is remote, nothing has failed, fencing is off.
+pub fn calm(dice: &mut Dice<'_>) -> Element {
+    make(dice, true)
+}
+
+fn make(dice: &mut Dice<'_>, calm: bool) -> Element {
     let mut maker = Maker {
         dice,
+        calm,
         serial: 0,
         nodes: Vec::new(),
         remotes: Vec::new(),
@@ -87,7 +100,7 @@ pub fn random(dice: &mut Dice<'_>) -> Element {
     let tags = maker.tags();
     let defaults = maker.defaults();
     let status = maker.status();
-    let quorate = if maker.dice.once_in(5) { "0" } else { "1" };
+    let quorate = if !calm && maker.dice.once_in(5) { "0" } else { "1" };
     let mut configuration = Element::new("configuration")
         .with_child(Element::new("crm_config").with_child(options))
         .with_child(nodes)
@@ -119,9 +132,10 @@ impl Maker<'_, '_> {
         let id = self.id(kind);
         let mut block = Element::new(kind).with("id", &id);
         for (name, value) in pairs {
+            let plain: String = name.chars().filter(|c| !"#:".contains(*c)).collect();
             block.push(
                 Element::new("nvpair")
-                    .with("id", format!("{id}-{name}"))
+                    .with("id", format!("{id}-{plain}"))
                     .with("name", name)
                     .with("value", value),
             );
@@ -145,6 +159,14 @@ impl Maker<'_, '_> {
     }
 
     fn options(&mut self) -> Element {
+        if self.calm {
+            let pairs = self.some(
+                &[("symmetric-cluster", &["false"]), ("placement-strategy", &["balanced"])],
+                4,
+            );
+            let pairs: Vec<_> = pairs.into_iter().chain([("stonith-enabled", "false")]).collect();
+            return self.block("cluster_property_set", &pairs);
+        }
         let pairs = self.some(
             &[
                 ("stonith-enabled", &["false", "true"]),

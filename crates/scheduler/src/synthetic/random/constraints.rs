@@ -14,6 +14,10 @@ impl Maker<'_, '_> {
             return list;
         }
         for _ in 0..self.dice.roll(7) {
+            if self.calm {
+                self.forward().into_iter().for_each(|constraint| list.push(constraint));
+                continue;
+            }
             let constraint = match self.dice.roll(9) {
                 0..=2 => self.location(),
                 3 => self.colocation_set(),
@@ -25,6 +29,35 @@ impl Maker<'_, '_> {
             list.push(constraint);
         }
         list
+    }
+
+    /// A constraint that cannot contradict the others: later resources follow earlier ones.
+    fn forward(&mut self) -> Option<Element> {
+        let then = self.dice.roll(self.targets.len());
+        let first = self.dice.roll(then.max(1));
+        if self.dice.once_in(3) {
+            let mut location = Element::new("rsc_location").with("id", self.id("loc"));
+            location.set("rsc", &self.targets[then]);
+            location.set("node", self.node());
+            location.set("score", self.dice.pick(&SCORES));
+            return Some(location);
+        }
+        let order = self.dice.once_in(2);
+        let kind = if order { "rsc_order" } else { "rsc_colocation" };
+        let mut constraint = Element::new(kind).with("id", self.id("fwd"));
+        let (first, then) = (self.targets.get(first)?, self.targets.get(then)?);
+        if first == then {
+            return None;
+        }
+        if order {
+            constraint.set("first", first);
+            constraint.set("then", then);
+        } else {
+            constraint.set("rsc", then);
+            constraint.set("with-rsc", first);
+            constraint.set("score", self.dice.pick(&SCORES));
+        }
+        Some(constraint)
     }
 
     fn location(&mut self) -> Element {

@@ -35,7 +35,8 @@ impl Maker<'_, '_> {
             );
         }
         for _ in 0..1 + self.dice.roll(6) {
-            let resource = match self.dice.roll(12) {
+            let kinds = if self.calm { 9 } else { 12 };
+            let resource = match self.dice.roll(kinds) {
                 0..=3 => self.primitive("p", true),
                 4 if template => self.from_template(),
                 4 | 5 => self.group(true),
@@ -109,7 +110,8 @@ impl Maker<'_, '_> {
             ]
         };
         for (name, interval, role) in offers {
-            if !self.dice.once_in(2) {
+            // Upstream does not come to rest with monitors of what is stopped.
+            if !self.dice.once_in(2) || (self.calm && *role == Some("Stopped")) {
                 continue;
             }
             let mut op = Element::new("op")
@@ -157,11 +159,11 @@ impl Maker<'_, '_> {
             &[("ordered", &["false"]), ("collocated", &["false"]), ("target-role", &["Stopped"])],
             6,
         );
-        if !meta.is_empty() {
+        if !meta.is_empty() && !self.calm {
             group.push(self.block("meta_attributes", &meta));
         }
         for _ in 0..1 + self.dice.roll(3) {
-            let member = self.primitive("m", true);
+            let member = self.primitive("m", !self.calm);
             group.push(member);
         }
         group
@@ -184,6 +186,10 @@ impl Maker<'_, '_> {
             3,
         );
         meta.extend(self.some(META, 10));
+        if self.calm {
+            // Nor with notifications of instances that are each something else.
+            meta.retain(|(name, value)| *name != "globally-unique" && *value != "0");
+        }
         clone.push(self.block("meta_attributes", &meta));
         let inner =
             if self.dice.once_in(3) { self.group(false) } else { self.primitive("i", false) };

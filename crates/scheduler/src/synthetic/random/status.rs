@@ -18,11 +18,11 @@ impl Maker<'_, '_> {
             }
             status.push(Element::new("tickets").with_child(ticket));
         }
-        let fresh = self.dice.once_in(4);
+        let fresh = self.calm || self.dice.once_in(4);
         for (at, name) in self.nodes.clone().into_iter().enumerate() {
             let mut state =
                 Element::new("node_state").with("id", (at + 1).to_string()).with("uname", &name);
-            let facts: &[(&str, &str)] = match self.dice.roll(8) {
+            let facts: &[(&str, &str)] = match if self.calm { 7 } else { self.dice.roll(8) } {
                 0 => &[
                     ("in_ccm", "false"),
                     ("crmd", "offline"),
@@ -82,7 +82,7 @@ impl Maker<'_, '_> {
         );
         let mut failures = Vec::new();
         for (id, ..) in self.agents.clone() {
-            if self.dice.once_in(8) {
+            if !self.calm && self.dice.once_in(8) {
                 let count = self.dice.pick(&["1", "3", "INFINITY"]);
                 failures.push((format!("fail-count-{id}#monitor_10000"), count));
                 failures.push((format!("last-failure-{id}#monitor_10000"), "1700000000"));
@@ -92,6 +92,9 @@ impl Maker<'_, '_> {
             }
         }
         attributes.retain(|(name, _)| *name != "terminate" || !failures.is_empty());
+        if self.calm {
+            attributes.clear();
+        }
         let pairs: Vec<(&str, &str)> = attributes
             .into_iter()
             .chain(failures.iter().map(|(name, value)| (name.as_str(), *value)))
