@@ -57,7 +57,7 @@ fn load(parsed: &Parsed, file: &str, string: &str) -> Result<Option<Element>, Fa
         (Some(path), _) => {
             let text = if path == "-" { source::read_stdin() } else { source::read_file(path) };
             let text = text.map_err(|error| {
-                Fail::new(CrmExit::Noinput, format!("Could not read {path}: {error}"))
+                Fail::new(CrmExit::Dataerr, format!("Could not read {path}: {error}"))
             })?;
             (text, path.to_owned())
         }
@@ -78,12 +78,17 @@ fn load(parsed: &Parsed, file: &str, string: &str) -> Result<Option<Element>, Fa
         .map_err(|error| Fail::new(CrmExit::Dataerr, format!("Could not parse {name}: {error}")))
 }
 
+fn unparsed(which: &str) -> Fail {
+    let text = format!("Could not parse the {which} XML fragment: none was given");
+    Fail::new(CrmExit::Dataerr, text)
+}
+
 fn work(parsed: &Parsed, out: &mut Out) -> Result<CrmExit, Fail> {
     if parsed.has("cib") && parsed.has("no-version") {
         return Err(Fail::usage("-u/--no-version incompatible with -c/--cib"));
     }
     let Some(old) = load(parsed, "original", "original-string")? else {
-        return Err(Fail::usage("Could not parse the first XML fragment: none was given"));
+        return Err(unparsed("first"));
     };
     if parsed.value("patch").is_some() {
         if parsed.has("no-version") {
@@ -95,7 +100,7 @@ fn work(parsed: &Parsed, out: &mut Out) -> Result<CrmExit, Fail> {
         return apply(&old, &patch, out);
     }
     let Some(new) = load(parsed, "new", "new-string")? else {
-        return Err(Fail::usage("Could not parse the second XML fragment: none was given"));
+        return Err(unparsed("second"));
     };
     let patch = if parsed.has("no-version") {
         without_versions(&old, &new)

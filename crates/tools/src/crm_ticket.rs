@@ -95,7 +95,7 @@ const COMMANDS: &[&str] = &[
 
 fn work(parsed: &Parsed, out: &mut Out) -> Result<CrmExit, Fail> {
     let mut changes: Vec<(String, Option<String>)> = Vec::new();
-    let mut command = "info";
+    let mut command = "";
     let mut attribute = String::new();
     for item in parsed.items.iter().filter(|item| COMMANDS.contains(&item.name)) {
         command = item.name;
@@ -114,6 +114,9 @@ fn work(parsed: &Parsed, out: &mut Out) -> Result<CrmExit, Fail> {
             "delete-attr" => changes.push((attribute.clone(), None)),
             _ => {}
         }
+    }
+    if command.is_empty() {
+        return Err(Fail::usage("Must supply a command"));
     }
     let writes = !changes.is_empty() || command == "cleanup";
     let wish = Wish { tool: "crm_ticket", user: None, writes };
@@ -134,7 +137,13 @@ fn work(parsed: &Parsed, out: &mut Out) -> Result<CrmExit, Fail> {
     let Some(id) = ticket else { return Err(Fail::usage("Must supply ticket ID with -t")) };
     let old = states.first();
     if command == "cleanup" {
-        return cleanup(parsed, id, old, &mut source);
+        let exit = cleanup(parsed, id, old, &mut source)?;
+        out.info(&format!("Cleaned up {id}"));
+        return Ok(exit);
+    }
+    if old.is_none() && changes.iter().all(|(_, value)| value.is_none()) {
+        // What is not there has no attributes to lose.
+        return Ok(CrmExit::Ok);
     }
     guard(parsed, id, old, &changes)?;
     change(id, old, &changes, &mut source)?;

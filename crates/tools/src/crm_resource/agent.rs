@@ -11,6 +11,7 @@ use base::CrmExit;
 use xml::Element;
 
 use super::{Job, failing, performing};
+use crate::rc::Rc;
 use crate::options::Parsed;
 use crate::output::{Fail, Out, text_element};
 use crate::status::facts::{exit_text, status_text};
@@ -113,7 +114,7 @@ fn parse_spec(spec: &str) -> Option<AgentName> {
 pub(super) fn metadata(out: &mut Out, spec: &str) -> Result<CrmExit, Fail> {
     let Some(agent) = parse_spec(spec) else {
         return Err(failing(
-            CrmExit::Error,
+            CrmExit::Nosuch,
             &format!("'{spec}' is not a valid agent specification"),
         ));
     };
@@ -132,6 +133,10 @@ pub(super) fn metadata(out: &mut Out, spec: &str) -> Result<CrmExit, Fail> {
             });
             Ok(CrmExit::Ok)
         }
+        Err(_) if !Places::system().exists(&agent) => Err(failing(
+            CrmExit::Nosuch,
+            &format!("Metadata query for {spec} failed: {}", Rc::ENODEV),
+        )),
         Err(_) => Err(failing(CrmExit::Error, &format!("Metadata query for {spec} failed: Error"))),
     }
 }

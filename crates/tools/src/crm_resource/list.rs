@@ -66,7 +66,7 @@ pub(super) fn raw(job: &mut Job<'_>) -> Result<CrmExit, Fail> {
     let sched = &job.view.sched;
     let mut ids = Vec::new();
     for top in &sched.top {
-        for leaf in job.view.parts_of(*top) {
+        for leaf in sched.leaves(*top) {
             ids.push(sched.rscs[leaf].id.to_string());
         }
     }
@@ -129,24 +129,26 @@ pub(super) fn operations(job: &mut Job<'_>, active: bool) -> Result<CrmExit, Fai
     Ok(CrmExit::Ok)
 }
 
-/// Operations from the last start (or the probe that found the resource) on, unless a stop
-/// followed.
+/// Operations from the last start on, unless a stop followed. What never was started here begins
+/// with the promotion or demotion, or else the monitor, that found it (`spec/scheduler-history.md`
+/// §3).
 fn still_active(ops: Vec<&Element>) -> Vec<&Element> {
-    let call = |op: &Element| op.get("call-id").and_then(scan_int).unwrap_or(0);
-    let (mut start, mut stop) = (None, None);
-    for op in &ops {
+    let (mut start, mut stop, mut found, mut changed) = (None, None, None, None);
+    for (index, op) in ops.iter().enumerate() {
+        let rc = op.get("rc-code").unwrap_or("");
         match op.get("operation") {
-            Some("start" | "migrate_from") => start = Some(call(op)),
-            Some("stop") if op.get("rc-code") == Some("0") => stop = Some(call(op)),
+            Some("start" | "migrate_from") => start = Some(index),
+            Some("stop") if op.get("op-status") == Some("0") => stop = Some(index),
+            Some("monitor") if matches!(rc, "0" | "8") && found <= stop => found = Some(index),
+            Some("promote" | "demote") => changed = Some(index),
             _ => {}
         }
     }
-    match (start, stop) {
-        (Some(start), Some(stop)) if stop > start => Vec::new(),
-        (None, Some(_)) => Vec::new(),
-        (Some(start), _) => ops.into_iter().filter(|op| call(op) >= start).collect(),
-        (None, None) => ops,
+    let start = start.or(changed).or(found);
+    if stop.is_some() && stop > start {
+        return Vec::new();
     }
+    ops.into_iter().skip(start.unwrap_or(0)).collect()
 }
 
 fn show_operation(
@@ -163,22 +165,18 @@ fn show_operation(
         op.get("op-status").and_then(scan_int).and_then(|n| i32::try_from(n).ok()).unwrap_or(0);
     let agent_part = |name: &str| history.get(name).unwrap_or("").to_owned();
     let (class, provider, kind) = (agent_part("class"), agent_part("provider"), agent_part("type"));
-    let (head, role) = match job.find(id) {
+    let head = match job.find(id) {
         Some(rsc) => {
-            let sched = &job.view.sched;
-            let promotable = sched.rscs[sched.uber(rsc)].promotable;
-            let role = match sched.rscs[rsc].orig_role {
-                Role::Started if promotable => Role::Unpromoted,
-                role => role,
-            };
-            (format!("{id}\t({})", job.view.agent_text(rsc)), role.name().to_owned())
+            let style = job.view.style(&everything());
+            job.view.sched.primitive_text(rsc, id, None, 1, style)
         }
-        None => (format!("{id}\t(unknown)"), "Unknown".to_owned()),
+        None => format!("{id}\t(unknown):\t Unknown"),
     };
     let changed = op.get("last-rc-change").and_then(scan_int).filter(|at| *at > 0);
     let when = changed.map(|at| format!(", last-rc-change='{}'", ctime(at))).unwrap_or_default();
     job.out.line(&format!(
-        "{head}:\t {role}: {key} (node={node}, call={}, rc={}{when}, exec={}ms): {}",
+        "{}: {key} (node={node}, call={}, rc={}{when}, exec={}ms): {}",
+        head.trim_end(),
         attr("call-id"),
         attr("rc-code"),
         attr("exec-time"),

@@ -328,7 +328,8 @@ pub(super) fn remove(job: &mut Job<'_>) -> Result<CrmExit, Fail> {
     let Some(kind) = job.parsed.value("resource-type") else {
         return Err(Fail::usage("You need to specify a resource type with -t"));
     };
-    let data = Element::new(kind).with("id", job.name().unwrap_or(""));
+    let rsc = job.resource()?;
+    let data = Element::new(kind).with("id", job.config_id(rsc));
     let call =
         Call { op: "cib_delete", section: Some("resources"), data: Some(&data), ..Call::default() };
     let answer = job.source.call(&call).map_err(of_rc)?;
