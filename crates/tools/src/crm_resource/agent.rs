@@ -11,9 +11,9 @@ use base::CrmExit;
 use xml::Element;
 
 use super::{Job, failing, performing};
-use crate::rc::Rc;
 use crate::options::Parsed;
 use crate::output::{Fail, Out, text_element};
+use crate::rc::Rc;
 use crate::status::facts::{exit_text, status_text};
 
 fn list(out: &mut Out, tag: &str, item: &str, names: &[String]) -> CrmExit {
