@@ -59,6 +59,9 @@ pub(crate) fn bench(args: &[String]) -> i32 {
             Err(error) => complain("bench", &error),
         };
     }
+    if args.get(1).is_some_and(|what| what == "scheduler") {
+        return crate::bench_scheduler::run(&args[2..]);
+    }
     run_sandboxed("bench", &args[1..], false)
 }
 

@@ -14,6 +14,7 @@ pub mod sandbox;
 pub mod timeline;
 pub mod units;
 
+mod bench_scheduler;
 mod control;
 
 use base::Applet;

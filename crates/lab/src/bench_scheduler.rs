@@ -1,0 +1,172 @@
+//! `quorate bench scheduler`: our `crm_simulate` and Debian's on the same made-up clusters, as a
+//! table in Markdown (see `docs/performance.md`).
+//!
+//! User seconds and peak memory are those of the whole process as the kernel counts them; the
+//! library call is the scheduler alone on a document that is read already.
+
+use std::io;
+use std::os::unix::process::CommandExt;
+use std::path::Path;
+use std::process::{Command, Stdio};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use scheduler::synthetic::{State, big};
+
+const DEBIAN: &str = "/usr/sbin/crm_simulate";
+/// Debian's program is not waited for any longer.
+const PATIENCE: Duration = Duration::from_secs(60);
+const STATES: [(State, &str); 3] = [
+    (State::Start, "first start"),
+    (State::Running, "nothing to do"),
+    (State::Failed, "one node lost"),
+];
+
+/// What one run took.
+#[derive(Clone, Copy, Debug)]
+struct Cost {
+    user: f64,
+    peak_mb: f64,
+}
+
+/// Measures all sizes, or those whose numbers of resources and nodes (`1000x16`) are in `args`.
+pub(crate) fn run(args: &[String]) -> i32 {
+    let wanted: Vec<(usize, usize)> = args
+        .iter()
+        .filter_map(|size| size.split_once('x'))
+        .filter_map(|(resources, nodes)| Some((resources.parse().ok()?, nodes.parse().ok()?)))
+        .collect();
+    let sizes: Vec<(usize, usize)> = if wanted.is_empty() {
+        [100, 1000, 5000, 10_000].iter().flat_map(|r| [3, 16, 32].map(|n| (*r, n))).collect()
+    } else {
+        wanted
+    };
+    match measure(&sizes) {
+        Ok(()) => 0,
+        Err(error) => {
+            eprintln!("quorate bench scheduler: {error}");
+            1
+        }
+    }
+}
+
+fn measure(sizes: &[(usize, usize)]) -> io::Result<()> {
+    if !Path::new(DEBIAN).exists() {
+        println!("{DEBIAN} is not installed: only ours is measured.");
+    }
+    println!(
+        "| resources × nodes | state | library s | ours s | Debian s | faster | ours MB | Debian MB | memory |"
+    );
+    println!("|---|---|---|---|---|---|---|---|---|");
+    let file = std::env::temp_dir().join(format!("quorate-bench-{}.xml", std::process::id()));
+    for (resources, nodes) in sizes {
+        for (state, name) in STATES {
+            let text = big(*nodes, *resources, state);
+            std::fs::write(&file, &text)?;
+            let library = library_call(&text)?;
+            drop(text);
+            let own = std::env::current_exe()?;
+            let ours = best_of(3, &own, &file)?;
+            let debian =
+                if Path::new(DEBIAN).exists() { one_run(Path::new(DEBIAN), &file)? } else { None };
+            let ours_text = ours.map_or(("–".into(), "–".into()), show);
+            let debian_text = debian.map_or(("> 60".into(), "–".into()), show);
+            let ratio = |get: fn(Cost) -> f64| match (ours, debian) {
+                (Some(ours), Some(debian)) => format!("{:.0} ×", get(debian) / get(ours)),
+                _ => "–".to_owned(),
+            };
+            println!(
+                "| {resources} × {nodes} | {name} | {library:.3} | {} | {} | {} | {} | {} | {} |",
+                ours_text.0,
+                debian_text.0,
+                ratio(|cost| cost.user),
+                ours_text.1,
+                debian_text.1,
+                match (ours, debian) {
+                    (Some(ours), Some(debian)) => format!("1/{:.0}", debian.peak_mb / ours.peak_mb),
+                    _ => "–".to_owned(),
+                },
+            );
+        }
+    }
+    std::fs::remove_file(&file)
+}
+
+fn show(cost: Cost) -> (String, String) {
+    (format!("{:.3}", cost.user), format!("{:.0}", cost.peak_mb))
+}
+
+/// Seconds of the scheduler alone, the best of three.
+fn library_call(text: &str) -> io::Result<f64> {
+    let invalid = |error: xml::ParseError| io::Error::new(io::ErrorKind::InvalidData, error);
+    let cib = Arc::new(xml::parse(text).map_err(invalid)?);
+    let input = scheduler::Input { now: 1_700_000_100, ..Default::default() };
+    let options = scheduler::PlanOptions { input, transition_id: 1, compat_2_1: true };
+    let mut best = f64::MAX;
+    for _ in 0..3 {
+        let start = Instant::now();
+        let plan = scheduler::schedule(&cib, options);
+        best = best.min(start.elapsed().as_secs_f64());
+        drop(plan);
+    }
+    Ok(best)
+}
+
+fn best_of(times: usize, program: &Path, file: &Path) -> io::Result<Option<Cost>> {
+    let mut best: Option<Cost> = None;
+    for _ in 0..times {
+        let Some(cost) = one_run(program, file)? else { return Ok(None) };
+        if best.is_none_or(|best| cost.user < best.user) {
+            best = Some(cost);
+        }
+    }
+    Ok(best)
+}
+
+/// `crm_simulate --run` on a file; `None` if it took too long or failed.
+fn one_run(program: &Path, file: &Path) -> io::Result<Option<Cost>> {
+    let mut command = Command::new(program);
+    command.arg0("crm_simulate").arg("-R").arg("-x").arg(file);
+    command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+    let mut child = command.spawn()?;
+    let start = Instant::now();
+    loop {
+        if let Some((ok, cost)) = kernel::reap(&child)? {
+            return Ok(ok.then_some(cost));
+        }
+        if start.elapsed() > PATIENCE {
+            child.kill()?;
+            child.wait()?;
+            return Ok(None);
+        }
+        std::thread::sleep(Duration::from_millis(2));
+    }
+}
+
+/// What the standard library does not tell of a child.
+#[allow(unsafe_code)]
+mod kernel {
+    use std::io;
+    use std::process::Child;
+
+    use super::Cost;
+
+    /// If the child has ended: whether well, and what it took.
+    pub(super) fn reap(child: &Child) -> io::Result<Option<(bool, Cost)>> {
+        let pid = i32::try_from(child.id()).map_err(io::Error::other)?;
+        let mut status = 0;
+        // SAFETY: all zeroes are a valid `rusage`, which is plain numbers.
+        let mut usage: libc::rusage = unsafe { std::mem::zeroed() };
+        // SAFETY: both pointers are to live locals, and the child is ours and was not waited for.
+        let ended = unsafe { libc::wait4(pid, &raw mut status, libc::WNOHANG, &raw mut usage) };
+        match ended {
+            0 => Ok(None),
+            -1 => Err(io::Error::last_os_error()),
+            _ => {
+                let user = usage.ru_utime.tv_sec as f64 + usage.ru_utime.tv_usec as f64 / 1e6;
+                let peak_mb = usage.ru_maxrss as f64 / 1024.0;
+                Ok(Some((status == 0, Cost { user, peak_mb })))
+            }
+        }
+    }
+}
