@@ -113,15 +113,14 @@ pub fn decompress(data: &[u8], limit: usize) -> Option<Vec<u8>> {
                 literals = code & 3;
             }
         }
-        let mut from = out.len().checked_sub(distance)?;
+        let start = out.len().checked_sub(distance)?;
         if out.len() + length + literals > limit {
             return None;
         }
         // The source may run into what is being written.
-        for _ in 0..length {
+        for from in start..start + length {
             let byte = *out.get(from)?;
             out.push(byte);
-            from += 1;
         }
         out.extend_from_slice(source.take(literals)?);
         state = literals;

@@ -7,7 +7,7 @@
 //!
 //! Source: `spec/knet.md` §6.1, §8.3; `spec/corosync-services.md` §6.1, §7.3.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 use base::{NodeId, Time};
@@ -148,6 +148,14 @@ impl Daemon {
     }
 }
 
+/// An address as upstream prints it: IPv6 ones with the scope it always gives them.
+fn shown(ip: IpAddr) -> String {
+    match ip {
+        IpAddr::V4(v4) => v4.to_string(),
+        IpAddr::V6(v6) => format!("{v6}%2"),
+    }
+}
+
 /// A node's links as `cfg` tells them.
 pub(super) fn node_status(
     knet: &Knet,
@@ -166,8 +174,8 @@ pub(super) fn node_status(
             is_enabled: true,
             is_connected: status.connected,
             mtu: small(status.mtu),
-            source: link.local.to_string(),
-            destination: other.to_string(),
+            source: shown(link.local),
+            destination: shown(other),
         })
     });
     let links: Vec<LinkStatus> = links.collect();
