@@ -84,6 +84,11 @@ fn remove(target: &mut Element, removed: &Element) -> Result<(), Rc> {
 }
 
 fn add(target: &mut Element, added: &Element) -> Result<(), Rc> {
+    // Of an element that changed all attributes are listed, in the order that the digest is of; of
+    // one that is only on the way there may be fewer.
+    if target.attrs().all(|(name, _)| added.has(name)) {
+        target.retain_attrs(|_, _| false);
+    }
     for (name, value) in added.attrs().filter(|(name, _)| *name != MARKER) {
         target.set(name, value);
     }

@@ -1,0 +1,285 @@
+//! Side by side with Debian's Pacemaker 2.1.5: the same digests, verdicts, patches and upgrades
+//! for 100 documents of the conformance cases and what random changes make of them. What differs
+//! on purpose is told in `docs/differences.md`.
+//!
+//! It wants Debian's commands in `/usr/sbin` (or where `QUORATE_DEBIAN` says), so it is run by
+//! hand: `cargo test -p cib --test debian -- --ignored`.
+
+#![allow(clippy::unwrap_used)]
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+
+use cib::{digest, schema, upgrade};
+use xml::{Element, Node, NodePath};
+
+fn cases() -> PathBuf {
+    let shared = std::env::var_os("QUORATE_SHARED").map_or_else(
+        || Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared"),
+        PathBuf::from,
+    );
+    shared.join("cases")
+}
+
+struct Dice(u64);
+
+impl Dice {
+    fn roll(&mut self, bound: usize) -> usize {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        (self.0 % bound.max(1) as u64) as usize
+    }
+}
+
+/// Documents of the cases that 2.1.5 can read, in a random order.
+fn documents(dice: &mut Dice) -> Vec<(String, Element)> {
+    let mut found = Vec::new();
+    let mut folders = vec![cases()];
+    while let Some(folder) = folders.pop() {
+        let mut paths: Vec<PathBuf> =
+            fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
+        paths.sort();
+        for path in paths {
+            if path.is_dir() {
+                folders.push(path);
+            } else if let Ok(text) = fs::read_to_string(&path)
+                && (2_000..60_000).contains(&text.len())
+                && let Ok(document) = xml::parse(&text)
+                && document.name() == "cib"
+                && document.child("configuration").is_some()
+            {
+                found.push((path.file_name().unwrap().to_string_lossy().into_owned(), document));
+            }
+        }
+    }
+    for at in (1..found.len()).rev() {
+        found.swap(at, dice.roll(at + 1));
+    }
+    found
+}
+
+/// Siblings that no address tells apart: patches of 2.1.5 lead elsewhere there.
+fn is_ambiguous(element: &Element) -> bool {
+    let mut keys: Vec<_> = element.children().map(|child| (child.name(), child.id())).collect();
+    keys.sort_unstable();
+    keys.windows(2).any(|pair| pair[0] == pair[1] || pair[0].0 == pair[1].0 && pair[0].1.is_none())
+        || element.children().any(is_ambiguous)
+}
+
+fn paths(element: &Element, at: NodePath, found: &mut Vec<NodePath>) {
+    for (position, node) in element.nodes().iter().enumerate() {
+        if let Node::Element(child) = node {
+            paths(child, at.child(position), found);
+        }
+    }
+    if at.steps().len() > 1 {
+        found.push(at);
+    }
+}
+
+const VALUES: &[&str] = &["x", "1", "INFINITY", "a b", "<&>\"", "\u{e9}t\u{e9}", "ocf", "start"];
+
+fn edit(document: &mut Element, serial: usize, dice: &mut Dice) {
+    let mut all = Vec::new();
+    paths(document, NodePath::root(), &mut all);
+    if all.is_empty() {
+        return;
+    }
+    let path = all[dice.roll(all.len())].clone();
+    let kind = dice.roll(7);
+    let (Some(parent), Some(position)) = (path.parent(), path.position()) else { return };
+    let Some(parent) = document.element_at_mut(&parent) else { return };
+    let count = parent.nodes().len();
+    match kind {
+        0 => drop(parent.nodes_mut().remove(position)),
+        1 => {
+            let node = parent.nodes_mut().remove(position);
+            parent.nodes_mut().insert(dice.roll(count), node);
+        }
+        2 => {
+            let mut copy = parent.nodes()[position].clone();
+            if let Node::Element(element) = &mut copy {
+                std::sync::Arc::make_mut(element).for_each_mut(&mut |element| {
+                    if let Some(id) = element.id().map(str::to_owned) {
+                        element.set("id", format!("{id}-c{serial}"));
+                    }
+                });
+            }
+            parent.nodes_mut().insert(dice.roll(count + 1), copy);
+        }
+        3 => {
+            let comment = Node::Comment(format!(" c{serial} ").as_str().into());
+            parent.nodes_mut().insert(dice.roll(count + 1), comment);
+        }
+        _ => {
+            let Some(Node::Element(element)) = parent.nodes_mut().get_mut(position) else { return };
+            let element = std::sync::Arc::make_mut(element);
+            let names: Vec<String> = element
+                .attrs()
+                .map(|(name, _)| name.to_owned())
+                .filter(|name| name != "id")
+                .collect();
+            if kind == 4 && !names.is_empty() {
+                element.unset(&names[dice.roll(names.len())]);
+            } else if kind == 5 && !names.is_empty() {
+                let name = &names[dice.roll(names.len())];
+                element.set(name, VALUES[dice.roll(VALUES.len())]);
+            } else {
+                element.set("description", VALUES[dice.roll(VALUES.len())]);
+            }
+        }
+    }
+}
+
+struct Debian {
+    directory: PathBuf,
+    folder: PathBuf,
+}
+
+impl Debian {
+    fn run(&self, command: &str, arguments: &[&str]) -> Output {
+        Command::new(self.directory.join(command))
+            .args(arguments)
+            .env("CIB_file", self.path("work.xml"))
+            .current_dir(&self.folder)
+            .output()
+            .expect("Debian's commands (pacemaker-cli-utils) run")
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.folder.join(name)
+    }
+
+    fn write(&self, name: &str, document: &Element) {
+        fs::write(self.path(name), document.to_pretty()).unwrap();
+    }
+
+    fn document(&self, command: &str, arguments: &[&str]) -> Option<Element> {
+        let output = self.run(command, arguments);
+        xml::parse(&String::from_utf8_lossy(&output.stdout)).ok()
+    }
+}
+
+fn text(output: &Output) -> String {
+    String::from_utf8_lossy(&output.stdout).trim().to_owned()
+}
+
+/// Without what differs from write to write.
+fn unstamped(document: &Element) -> Element {
+    let mut document = document.clone();
+    for name in ["cib-last-written", "update-origin", "update-client", "update-user"] {
+        document.unset(name);
+    }
+    document.set("admin_epoch", "0");
+    document.set("epoch", "0");
+    document.set("num_updates", "0");
+    document.sort_attrs();
+    document
+}
+
+#[test]
+#[ignore = "needs Debian's pacemaker-cli-utils; see the head of this file"]
+fn debian_says_the_same() {
+    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("debian");
+    let _ = fs::remove_dir_all(&folder);
+    fs::create_dir_all(&folder).unwrap();
+    let directory = std::env::var_os("QUORATE_DEBIAN").map_or("/usr/sbin".into(), PathBuf::from);
+    let debian = Debian { directory, folder };
+    let mut dice = Dice(0x9e37_79b9_7f4a_7c15);
+    let (mut seen, mut serial) = (0, 0);
+    let (mut valid, mut upgraded, mut old_format) = (0, 0, 0);
+    let mut wrong: Vec<String> = Vec::new();
+    for (name, mut a) in documents(&mut dice) {
+        let known = a.get("validate-with").and_then(schema::version_of);
+        if known.is_none_or(|version| version > schema::LATEST) {
+            a.set("validate-with", "pacemaker-3.9");
+        }
+        let is_old = seen % 5 == 4;
+        a.set("crm_feature_set", if is_old { "3.0.7" } else { "3.16.1" });
+        for _ in 0..[0, 0, 1, 2][dice.roll(4)] {
+            serial += 1;
+            edit(&mut a, serial, &mut dice);
+        }
+        let mut b = a.clone();
+        for _ in 0..1 + dice.roll(4) {
+            serial += 1;
+            edit(&mut b, serial, &mut dice);
+        }
+        b.set("epoch", (cib::CibVersion::of(&a).epoch + 1).to_string());
+        if is_ambiguous(&a) || is_ambiguous(&b) {
+            continue;
+        }
+        seen += 1;
+        let mut expect = |what: &str, same: bool, detail: &dyn Fn() -> String| {
+            if !same {
+                wrong.push(format!("{seen} {name}: {what}: {}", detail()));
+            }
+        };
+        debian.write("a.xml", &a);
+        debian.write("b.xml", &b);
+
+        for (option, ours) in
+            [("-5", digest::v1(&a)), ("-6", digest::for_feature_set(&a, cib::FEATURE_SET))]
+        {
+            let theirs = text(&debian.run("cibadmin", &[option, "-x", "a.xml"]));
+            expect(option, theirs == ours, &|| format!("{theirs} {ours}"));
+        }
+
+        let said = debian.run("crm_verify", &["-V", "-x", "a.xml"]);
+        let said = String::from_utf8_lossy(&said.stderr).into_owned();
+        let ours = schema::validate(&a);
+        valid += usize::from(ours.is_ok());
+        let refused = said.contains("did not pass schema validation");
+        expect("validity", refused == ours.is_err(), &|| format!("{said}{ours:?}"));
+
+        // Patches of each applied by the other.
+        let mine = cib::diff::diff(&a, &b).unwrap();
+        let theirs = debian.document("crm_diff", &["-o", "a.xml", "-n", "b.xml"]).unwrap();
+        debian.write("mine.xml", &mine);
+        let result = debian.document("crm_diff", &["-o", "a.xml", "-p", "mine.xml"]);
+        expect("our patch", result.as_ref() == Some(&b), &|| format!("{mine}"));
+        if is_old {
+            assert_eq!(theirs.get("format"), Some("1"), "{theirs}");
+            debian.write("theirs.xml", &theirs);
+            let result = debian.document("crm_diff", &["-o", "a.xml", "-p", "theirs.xml"]);
+            let ours = cib::patch::apply(&a, &theirs).ok();
+            old_format += usize::from(result.is_some());
+            // Patches of the old format do not keep orders: its maker cannot apply all of them.
+            expect("old patch", result.is_none() || result == ours, &|| format!("{theirs}"));
+        } else {
+            expect("patch", theirs == mine, &|| format!("\n{theirs}\n{mine}"));
+            let result = cib::patch::apply(&a, &theirs);
+            expect("their patch", result.as_ref() == Ok(&b), &|| format!("{theirs}"));
+        }
+
+        debian.write("work.xml", &a);
+        let output = debian.run("cibadmin", &["--upgrade", "--force"]);
+        let theirs = xml::parse(&fs::read_to_string(debian.path("work.xml")).unwrap()).unwrap();
+        let ours = upgrade::upgrade(&a, None);
+        if output.status.success()
+            && let Ok(ours) = &ours
+        {
+            upgraded += usize::from(theirs.get("validate-with") != a.get("validate-with"));
+            let (mut theirs, mut ours) = (unstamped(&theirs), unstamped(ours));
+            for document in [&mut theirs, &mut ours] {
+                document.for_each_mut(&mut |e| {
+                    e.nodes_mut().retain(|node| matches!(node, Node::Element(_)));
+                });
+            }
+            expect("upgrade", theirs == ours, &|| format!("\n{theirs}\n{ours}"));
+        }
+        if seen == 100 {
+            break;
+        }
+    }
+    println!(
+        "{seen} documents, {valid} valid, {upgraded} upgraded, {old_format} patches of format 1 \
+         that their maker applies"
+    );
+    let count = wrong.len();
+    wrong.truncate(8);
+    assert!(wrong.is_empty(), "{count} differences:\n{}", wrong.join("\n"));
+    assert!(seen == 100 && valid > 30 && valid < 95 && upgraded > 10 && old_format > 0);
+}
