@@ -20,6 +20,8 @@ pub enum Json {
     List(Vec<Json>),
     /// Members in the order in which they are printed.
     Object(Vec<(&'static str, Json)>),
+    /// Members whose names are data.
+    Map(Vec<(String, Json)>),
 }
 
 impl From<bool> for Json {
@@ -80,19 +82,34 @@ impl Json {
                 }
                 write!(out, "\n{:width$}]", "", width = 2 * depth)
             }
-            Json::Object(members) if members.is_empty() => out.write_str("{}"),
             Json::Object(members) => {
-                out.write_char('{')?;
-                for (n, (name, value)) in members.iter().enumerate() {
-                    separate(out, n, depth + 1)?;
-                    quote(out, name)?;
-                    out.write_str(": ")?;
-                    value.write(out, depth + 1)?;
-                }
-                write!(out, "\n{:width$}}}", "", width = 2 * depth)
+                let members = members.iter().map(|(name, value)| (*name, value));
+                write_members(out, members, depth)
+            }
+            Json::Map(members) => {
+                let members = members.iter().map(|(name, value)| (name.as_str(), value));
+                write_members(out, members, depth)
             }
         }
     }
+}
+
+fn write_members<'a>(
+    out: &mut impl fmt::Write,
+    members: impl ExactSizeIterator<Item = (&'a str, &'a Json)>,
+    depth: usize,
+) -> fmt::Result {
+    if members.len() == 0 {
+        return out.write_str("{}");
+    }
+    out.write_char('{')?;
+    for (n, (name, value)) in members.enumerate() {
+        separate(out, n, depth + 1)?;
+        quote(out, name)?;
+        out.write_str(": ")?;
+        value.write(out, depth + 1)?;
+    }
+    write!(out, "\n{:width$}}}", "", width = 2 * depth)
 }
 
 fn separate(out: &mut impl fmt::Write, n: usize, depth: usize) -> fmt::Result {
@@ -135,6 +152,8 @@ mod tests {
             (Json::List(Vec::new()), "[]"),
             (Json::from(vec![1, 2]), "[\n  1,\n  2\n]"),
             (Json::from(Some(true)), "true"),
+            (Json::Map(Vec::new()), "{}"),
+            (Json::Map(vec![("a".to_owned(), Json::Null)]), "{\n  \"a\": null\n}"),
             (
                 Json::Object(vec![("a", Json::Object(vec![("b", Json::from(None::<bool>))]))]),
                 "{\n  \"a\": {\n    \"b\": null\n  }\n}",

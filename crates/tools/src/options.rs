@@ -207,6 +207,15 @@ impl Table {
         options
     }
 
+    /// What `--output-as` takes, the default first.
+    pub fn output_formats(&self) -> Vec<&'static str> {
+        let mut formats = self.formats.to_vec();
+        if formats.contains(&"xml") {
+            formats.push("json");
+        }
+        formats
+    }
+
     fn help_letter(&self) -> char {
         if self.options.iter().any(|option| option.short == Some('h')) { '?' } else { 'h' }
     }
@@ -362,10 +371,10 @@ impl Table {
                 }
                 let help = if option.long == "output-as" {
                     let default = self.formats.first().copied().unwrap_or("text");
-                    let rest: Vec<_> = self.formats.iter().skip(1).copied().collect();
+                    let formats = self.output_formats();
                     format!(
                         "Specify output format as one of: {default} (default), {}",
-                        rest.join(", ")
+                        formats.get(1..).unwrap_or_default().join(", ")
                     )
                 } else {
                     option.help.to_owned()

@@ -2,9 +2,12 @@
 //!
 //! Text goes to stdout (or the file of `--output-to`) as it comes; messages for people go to
 //! stderr. In XML the same messages are collected, and one document is written at the end:
-//! the tool's own elements between `<pacemaker-result>` and `<status>`.
+//! the tool's own elements between `<pacemaker-result>` and `<status>`. JSON is the same document
+//! in another notation.
 //!
 //! Source: `spec/cli-pacemaker.md` §2.2.
+
+mod json;
 
 use std::fs::File;
 use std::io::Write;
@@ -45,6 +48,8 @@ pub struct Out {
     elements: Vec<Element>,
     html: Option<String>,
     whole: Option<String>,
+    /// The document is to be written as JSON. Tools need not know: to them it is XML.
+    as_json: bool,
 }
 
 /// What ends a tool early: an exit code and the message that explains it.
@@ -127,6 +132,9 @@ pub fn print_best_effort(text: &str) {
 impl Out {
     fn open(table: &'static Table, args: &[String], parsed: &Parsed) -> Result<Out, Fail> {
         let wanted = parsed.value("output-as").or(table.formats.first().copied()).unwrap_or("text");
+        // What can be said in XML can be said in JSON.
+        let as_json = wanted == "json" && table.formats.contains(&"xml");
+        let wanted = if as_json { "xml" } else { wanted };
         let format = match wanted {
             word if !table.formats.is_empty() && !table.formats.contains(&word) => None,
             "text" => Some(Format::Text),
@@ -139,7 +147,7 @@ impl Out {
         let Some(format) = format else {
             let message = format!(
                 "Invalid value for \"--output-as\": \"{wanted}\". Allowed values: {}",
-                table.formats.join(", ")
+                table.output_formats().join(", ")
             );
             return Err(Fail::usage(message));
         };
@@ -171,6 +179,7 @@ impl Out {
             elements: Vec::new(),
             html: None,
             whole: None,
+            as_json,
         })
     }
 
@@ -258,6 +267,10 @@ impl Out {
             }
         };
         match self.format {
+            Format::Xml if self.as_json => {
+                let text = json::text(&self.request, &self.elements, exit, &self.messages);
+                self.raw(&text);
+            }
             Format::Xml => {
                 let document = self.whole.take().unwrap_or_else(|| self.document(exit));
                 self.raw(&document);
