@@ -10,7 +10,8 @@ use crate::output::{self, Fail, Out};
 use crate::rc::Rc;
 use crate::source::PATIENCE;
 
-const TABLE: Table = Table {
+/// The command line.
+pub(crate) const TABLE: Table = Table {
     tool: "attrd_updater",
     summary: "query and update Pacemaker node attributes",
     usage: "-n NAME [OPTION…]",

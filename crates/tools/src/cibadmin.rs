@@ -28,7 +28,8 @@ const SCOPES: &[&str] = &[
     "status",
 ];
 
-const TABLE: Table = Table {
+/// The command line.
+pub(crate) const TABLE: Table = Table {
     tool: "cibadmin",
     summary: "query and edit the Pacemaker configuration",
     usage: "<command> [OPTION…]",

@@ -15,7 +15,8 @@ use crate::rc::Rc;
 use crate::source::PATIENCE;
 use crate::source::{self, Source, call};
 
-const TABLE: Table = Table {
+/// The command line.
+pub(crate) const TABLE: Table = Table {
     tool: "crm_attribute",
     summary: "query and update Pacemaker cluster options and node attributes",
     usage: "[OPTION…]",

@@ -7,7 +7,8 @@ use crate::options::{Parsed, Table, flag, value};
 use crate::output::{self, Fail, Out, text_element};
 use crate::source;
 
-const TABLE: Table = Table {
+/// The command line.
+pub(crate) const TABLE: Table = Table {
     tool: "crm_diff",
     summary: "compare two Pacemaker configurations (in XML format) to produce a custom diff-like output, or apply such an output as a patch",
     usage: "[OPTION…]",

@@ -8,7 +8,8 @@ use crate::options::{Parsed, Table, flag};
 use crate::output::{self, Fail, Out};
 use crate::rc::{ERRNO, LEGACY, PCMK, Rc};
 
-const TABLE: Table = Table {
+/// The command line.
+pub(crate) const TABLE: Table = Table {
     tool: "crm_error",
     summary: "display name or description of a Pacemaker error code",
     usage: "[OPTION…] [-- <rc>…]",

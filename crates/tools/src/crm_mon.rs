@@ -17,7 +17,8 @@ use crate::status::html::{self, Page};
 use crate::status::{FenceEvent, FenceState, Live, Sections, Show, View, text};
 use pacemaker_client::pacemakerd::Pacemakerd;
 
-const TABLE: Table = Table {
+/// The command line.
+pub(crate) const TABLE: Table = Table {
     tool: "crm_mon",
     summary: "Provides a summary of cluster's current state.",
     usage: "[OPTION…]",

@@ -18,7 +18,8 @@ use crate::source::{self, Call, Source};
 /// How long a daemon may take to answer.
 const TIMEOUT: Duration = Duration::from_secs(30);
 
-const TABLE: Table = Table {
+/// The command line.
+pub(crate) const TABLE: Table = Table {
     tool: "crm_node",
     summary: "display low-level node information",
     usage: "[OPTION…]",

@@ -21,7 +21,8 @@ use crate::rc::Rc;
 use crate::source::{Source, Wish};
 use crate::status::View;
 
-const TABLE: Table = Table {
+/// The command line.
+pub(crate) const TABLE: Table = Table {
     tool: "crm_resource",
     summary: "perform tasks related to Pacemaker cluster resources",
     usage: "<query>|<command> [OPTION…]",

@@ -10,7 +10,8 @@ use crate::rc::Rc;
 use crate::source::{self, Source, Wish};
 use crate::xml_input;
 
-const TABLE: Table = Table {
+/// The command line.
+pub(crate) const TABLE: Table = Table {
     tool: "crm_rule",
     summary: "evaluate rules from the Pacemaker configuration",
     usage: "[OPTION…]",

@@ -13,7 +13,8 @@ use crate::patch_text;
 use crate::rc::Rc;
 use crate::source::{self, Call, Source, Wish, call};
 
-const TABLE: Table = Table {
+/// The command line.
+pub(crate) const TABLE: Table = Table {
     tool: "crm_shadow",
     summary: "perform Pacemaker configuration changes in a sandbox",
     usage: "<query>|<command> [OPTION…]",

@@ -14,7 +14,8 @@ use base::CrmExit;
 use crate::options::{Arg, Parsed, Table, flag, old, value};
 use crate::output::{self, Fail, Out};
 
-const TABLE: Table = Table {
+/// The command line.
+pub(crate) const TABLE: Table = Table {
     tool: "crm_simulate",
     summary: "simulate a Pacemaker cluster's response to events",
     usage: "[OPTION…]",

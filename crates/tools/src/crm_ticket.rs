@@ -9,7 +9,8 @@ use crate::output::{self, Fail, Out};
 use crate::rc::Rc;
 use crate::source::{Call, Source, Wish, call};
 
-const TABLE: Table = Table {
+/// The command line.
+pub(crate) const TABLE: Table = Table {
     tool: "crm_ticket",
     summary: "perform tasks related to Pacemaker tickets",
     usage: "<query>|<command> [OPTION…]",

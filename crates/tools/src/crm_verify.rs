@@ -13,7 +13,8 @@ use crate::options::{Parsed, Table, flag, value};
 use crate::output::{self, Fail, Out};
 use crate::source::{self, Source, Wish};
 
-const TABLE: Table = Table {
+/// The command line.
+pub(crate) const TABLE: Table = Table {
     tool: "crm_verify",
     summary: "Check a Pacemaker configuration for errors\n\nChecks the well-formedness of a complete Pacemaker XML configuration,\nits conformance to the configured schema, and the presence of common\nmisconfigurations. Problems reported as errors must be fixed before the\ncluster will work properly. It is left to the administrator to decide\nwhether to fix problems reported as warnings.",
     usage: "[OPTION…]",

@@ -14,7 +14,8 @@ use crate::rc::Rc;
 use crate::source::PATIENCE;
 use crate::source::{self, Call, Source};
 
-const TABLE: Table = Table {
+/// The command line.
+pub(crate) const TABLE: Table = Table {
     tool: "crmadmin",
     summary: "query and manage the Pacemaker controller",
     usage: "[OPTION…]",

@@ -7,7 +7,8 @@ use xml::Element;
 use crate::options::{Parsed, Table, flag, value};
 use crate::output::{self, Fail, Out, text_element};
 
-const TABLE: Table = Table {
+/// The command line.
+pub(crate) const TABLE: Table = Table {
     tool: "iso8601",
     summary: "display and parse ISO 8601 dates and times",
     usage: "<command> [<output modifier>]",

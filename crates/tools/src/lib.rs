@@ -22,6 +22,7 @@ pub mod crm_simulate;
 pub mod crm_ticket;
 pub mod crm_verify;
 pub mod crmadmin;
+pub mod docs;
 pub mod fence_agents;
 pub mod file_cib;
 pub mod insight;
@@ -70,6 +71,7 @@ pub fn applets() -> Vec<Applet> {
         sbin("iso8601", iso8601::main),
         sbin("stonith_admin", stonith_admin::main),
         Applet { name: "bench-cib", dir: "", run: bench_cib::main },
+        Applet { name: "docs", dir: "", run: docs::main },
         Applet { name: "schemas", dir: "", run: schemas::main },
     ]
 }

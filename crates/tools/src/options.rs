@@ -314,6 +314,16 @@ impl Table {
         Ok(Outcome::Run(parsed))
     }
 
+    /// The options that are advertised: all but old spellings.
+    pub fn listed(&self) -> Vec<Opt> {
+        self.all().into_iter().filter(|option| option.group != "hidden").collect()
+    }
+
+    /// The groups of options, that of the formatter first.
+    pub fn all_groups(&self) -> Vec<(&'static str, &'static str)> {
+        self.groups_with_output()
+    }
+
     fn groups_with_output(&self) -> Vec<(&'static str, &'static str)> {
         let mut groups: Vec<_> = Vec::new();
         if !self.formats.is_empty() {

@@ -19,7 +19,8 @@ use crate::rc::Rc;
 use crate::status::xml_view::fence_event_xml;
 use crate::status::{FenceEvent, FenceState};
 
-const TABLE: Table = Table {
+/// The command line.
+pub(crate) const TABLE: Table = Table {
     tool: "stonith_admin",
     summary: "Access the Pacemaker fencing API",
     usage: "[OPTION…]",

@@ -8,7 +8,8 @@ use crate::options::{Arg, Outcome, Parsed, Table, flag, old, value};
 use crate::output::print_best_effort;
 use crate::source::{Call, Source, Wish};
 
-const STANDBY: Table = Table {
+/// The command line of `crm_standby`.
+pub(crate) const STANDBY: Table = Table {
     tool: "crm_standby",
     summary: "query, enable, or disable standby mode for a node",
     usage: "<command> [options]",
@@ -32,7 +33,8 @@ const STANDBY: Table = Table {
     notes: "",
 };
 
-const FAILCOUNT: Table = Table {
+/// The command line of `crm_failcount`.
+pub(crate) const FAILCOUNT: Table = Table {
     tool: "crm_failcount",
     summary: "query or delete resource fail counts",
     usage: "<command> [options]",
@@ -68,7 +70,8 @@ const FAILCOUNT: Table = Table {
     notes: "",
 };
 
-const MASTER: Table = Table {
+/// The command line of `crm_master`.
+pub(crate) const MASTER: Table = Table {
     tool: "crm_master",
     summary: "query, update, or delete a resource's promotion score (deprecated: use crm_attribute --promotion)",
     usage: "<command> [options]",
