@@ -64,7 +64,9 @@ fn write_all(dir: &Path) -> std::io::Result<()> {
 /// The command.
 pub fn main(args: &[String]) -> i32 {
     let [_, dir] = args else {
-        eprintln!("Usage: quorate docs DIR\n\nWrites manual pages and completions below DIR (usually /usr/share).");
+        eprintln!(
+            "Usage: quorate docs DIR\n\nWrites manual pages and completions below DIR (usually /usr/share)."
+        );
         return CrmExit::Usage.code();
     };
     match write_all(Path::new(dir)) {

@@ -74,7 +74,10 @@ pub(super) fn page(table: &Table) -> String {
         out,
         ".SH \"EXIT STATUS\"\n0 on success; other codes are explained by\n.BR \"crm_error \\-X\" ."
     );
-    let _ = writeln!(out, ".SH \"SEE ALSO\"\n.BR crm (8),\n.BR crm_error (8),\n.BR pacemaker\\-options (7)");
+    let _ = writeln!(
+        out,
+        ".SH \"SEE ALSO\"\n.BR crm (8),\n.BR crm_error (8),\n.BR pacemaker\\-options (7)"
+    );
     out
 }
 
