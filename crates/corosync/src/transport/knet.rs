@@ -316,13 +316,15 @@ impl Knet {
         self.arena.clear();
         self.messages.clear();
         let me = u32::from(self.core.me());
-        for _ in 0..FILLS_MAX {
+        for round in 0..FILLS_MAX {
             let mut any = false;
             for open in &self.links {
                 let count = self.batch.fill(open.socket.as_fd());
                 any |= count > 0;
-                if self.batch.is_failed() {
-                    // Reading has taken the error; what it is about lies in a queue of its own.
+                if self.batch.is_failed() || (count == 0 && round == 0) {
+                    // Reports lie in a queue of their own, and a socket with one is ready for
+                    // ever. The error that announces them may have been taken by a send: nothing
+                    // to read is reason enough to look.
                     any |= collect(&open.socket, open.number, &mut self.reports) > 0;
                 }
                 let at = now();
