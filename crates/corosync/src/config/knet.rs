@@ -204,7 +204,7 @@ pub fn read(
         Some(Value::I32(level)) => *level,
         _ => 0,
     };
-    let interval = number("totem.knet_pmtud_interval");
+    let (pmtud_interval, mtu) = link_numbers(map);
     Ok(KnetConfig {
         links,
         policy,
@@ -214,9 +214,17 @@ pub fn read(
             threshold: number("totem.knet_compression_threshold") as usize,
             level,
         },
-        pmtud_interval: if interval == 0 { 30 } else { interval },
-        mtu: number("totem.knet_mtu"),
+        pmtud_interval,
+        mtu,
     })
+}
+
+/// The numbers that may also be changed in the map: seconds between explorations of a path, and
+/// the size of packets.
+pub fn link_numbers(map: &Map) -> (u32, u32) {
+    let number = |key: &str| map.get_u32(key).unwrap_or(0);
+    let interval = number("totem.knet_pmtud_interval");
+    (if interval == 0 { 30 } else { interval }, number("totem.knet_mtu"))
 }
 
 fn read_link(

@@ -18,7 +18,7 @@ use qb::mainloop::now;
 use super::daemon::Daemon;
 use super::files::{self, strerror};
 use crate::cmap::Value;
-use crate::config::knet::{KnetConfig, Link, refuse_change};
+use crate::config::knet::{KnetConfig, Link, link_numbers, refuse_change};
 use crate::config::totem::TotemConfig;
 use crate::engine::{CryptoPhase, LinkStatus, NodeStatus};
 use crate::transport::{Knet, KnetLink};
@@ -135,6 +135,18 @@ impl Daemon {
             knet.prepare_crypto(crypto);
         }
         self.engine.handle_crypto_loaded(now);
+    }
+
+    /// Takes over what may be changed in the map while running.
+    pub(super) fn tune_links(&mut self, now: Time) {
+        let (interval, mtu) = link_numbers(self.engine.map());
+        let block = self.config.timing.block_unlisted_ips;
+        let Some(knet) = self.transport.knet_mut() else { return };
+        let core = knet.core_mut();
+        core.set_access_lists(block);
+        core.set_pmtud_interval(Duration::from_secs(interval.into()));
+        core.set_manual_mtu(now, mtu);
+        knet.settle();
     }
 
     /// Goes on with a change of key.

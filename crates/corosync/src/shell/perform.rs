@@ -247,6 +247,7 @@ impl Daemon {
             self.drain_engine(now);
             self.config.timing = timing;
             self.srp.set_config(ring_config(&self.config));
+            self.tune_links(now);
         }
         if let Some(votes) = self.engine.tracking_barrier()
             && votes != self.barrier

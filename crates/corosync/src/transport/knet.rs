@@ -15,7 +15,7 @@ use super::sys_errors::{self, Report};
 use base::{NodeId, Time};
 use knet::{Config, Crypto, Knet as Core, LinkConfig, Message, Output, Packet, Slot, To};
 use qb::mainloop::now;
-use socket2::Socket;
+use socket2::{SockAddr, Socket};
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::net::{IpAddr, SocketAddr};
@@ -273,6 +273,9 @@ impl Knet {
                     collect(socket, number, reports);
                     reports[before..].iter().any(|(_, report)| report.errno != libc::EMSGSIZE)
                 });
+                for to in open.outbox.lost().iter().filter_map(SockAddr::as_socket) {
+                    self.core.handle_send_error(number, to);
+                }
             }
         }
         self.follow_reports();
@@ -289,9 +292,7 @@ impl Knet {
             let Some(to) = report.to else { continue };
             match report.errno {
                 libc::EMSGSIZE => {
-                    let leads = |remote: Option<SocketAddr>| remote == Some(to);
-                    let found = self.core.links().find(|(_, n, l)| *n == link && leads(l.remote));
-                    if let Some((host, ..)) = found {
+                    if let Some(host) = self.core.host_at(link, to) {
                         self.core.handle_too_big(now, host, link);
                     }
                 }

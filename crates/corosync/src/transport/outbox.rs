@@ -20,16 +20,21 @@ const ROW_BYTES: usize = 60_000;
 /// Rows refused before it is believed that the kernel or the device does not cut.
 const REFUSALS: u32 = 3;
 
+/// How often an error may turn out to be about an earlier datagram, in one flush.
+const EXCUSES: u32 = 16;
+
 /// A queue of datagrams for one socket.
 #[derive(Debug)]
 pub(super) struct Outbox<P = Bytes> {
     queue: Vec<(SockAddr, P)>,
     refused_rows: u32,
+    /// Whose datagrams the last flush could not send, one entry for each.
+    lost: Vec<SockAddr>,
 }
 
 impl<P> Default for Outbox<P> {
     fn default() -> Outbox<P> {
-        Outbox { queue: Vec::new(), refused_rows: 0 }
+        Outbox { queue: Vec::new(), refused_rows: 0, lost: Vec::new() }
     }
 }
 
@@ -40,6 +45,11 @@ impl<P: AsRef<[u8]>> Outbox<P> {
 
     pub(super) fn is_empty(&self) -> bool {
         self.queue.is_empty()
+    }
+
+    /// Whose datagrams the last flush could not send.
+    pub(super) fn lost(&self) -> &[SockAddr] {
+        &self.lost
     }
 
     pub(super) fn clear(&mut self) {
@@ -63,7 +73,9 @@ impl<P: AsRef<[u8]>> Outbox<P> {
         let mut runs = rows_of(&self.queue, rows);
         let mut failures = 0;
         let mut waited = false;
+        let mut excuses = EXCUSES;
         let mut from = 0;
+        self.lost.clear();
         while from < runs.len() {
             match sys::send_runs(socket.as_fd(), &runs[from..]) {
                 Ok(sent) => from += sent.max(1),
@@ -79,9 +91,11 @@ impl<P: AsRef<[u8]>> Outbox<P> {
                     let single = |packet| Run { to: row.to, packets: vec![packet] };
                     runs.splice(from..from, row.packets.iter().copied().map(single));
                 }
-                Err(_) if reported() => {}
+                Err(_) if excuses > 0 && reported() => excuses -= 1,
                 Err(_) => {
-                    failures += runs[from].packets.len();
+                    let count = runs[from].packets.len();
+                    failures += count;
+                    self.lost.extend(std::iter::repeat_n(runs[from].to.clone(), count));
                     from += 1;
                 }
             }

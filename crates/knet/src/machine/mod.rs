@@ -235,6 +235,15 @@ impl Knet {
         })
     }
 
+    /// The host that listens there on a link.
+    pub fn host_at(&self, link: u8, remote: SocketAddr) -> Option<u16> {
+        let found = self
+            .peers
+            .iter()
+            .find(|(_, peer)| peer.link(link).is_some_and(|link| link.remote == Some(remote)));
+        found.map(|(host, _)| *host)
+    }
+
     /// Whether data gets to a host.
     pub fn is_reachable(&self, host: u16) -> bool {
         self.peers.get(&host).is_some_and(|peer| peer.is_reachable)

@@ -5,6 +5,7 @@
 use super::{Knet, LINKS, Output, Policy, To};
 use crate::wire::{self, DataHeader, MESSAGE_MAX};
 use base::Time;
+use std::net::SocketAddr;
 
 /// At every so many messages, peers are told the number: those that got none of them must not
 /// take it for a restart when it wraps.
@@ -105,8 +106,10 @@ impl Knet {
     }
 
     /// The kernel did not take a datagram.
-    pub fn handle_send_error(&mut self, host: u16, link: u8) {
+    pub fn handle_send_error(&mut self, link: u8, to: SocketAddr) {
+        let Some(host) = self.host_at(link, to) else { return };
         if let Some(link) = self.peers.get_mut(&host).and_then(|peer| peer.link_mut(link)) {
+            // Which kind it was is not remembered; nearly all are data.
             let errors = &mut link.stats.tx_errors;
             errors.data = errors.data.saturating_add(1);
         }
