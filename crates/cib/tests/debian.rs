@@ -283,3 +283,155 @@ fn debian_says_the_same() {
     assert!(wrong.is_empty(), "{count} differences:\n{}", wrong.join("\n"));
     assert!(seen == 100 && valid > 30 && valid < 95 && upgraded > 10 && old_format > 0);
 }
+
+const OLD_NAMES: &[&str] = &[
+    "requires",
+    "isolation",
+    "isolation-host",
+    "resource-failure-stickiness",
+    "timeout",
+    "resource_failure_stickiness",
+    "stonith_enabled",
+    "default-resource-stickiness",
+    "default_resource_failure_stickiness",
+    "is_managed_default",
+    "transition_idle_timeout",
+    "notification-recipient",
+    "cluster-infrastructure",
+    "default-action-timeout",
+    "pcmk_arg_map",
+    "pcmk_list_cmd",
+    "on-fail",
+    "interval-origin",
+    "plain",
+    "expected-quorum-votes",
+];
+const OLD_VALUES: &[&str] =
+    &["1", "-INFINITY", "cman", "corosync", "port:a", "port:a,b:c", "quorum", "fencing", ""];
+
+/// Puts old constructs into a document of schema 2.10.
+fn age(document: &mut Element, serial: usize, dice: &mut Dice) {
+    let mut all = Vec::new();
+    paths(document, NodePath::root(), &mut all);
+    let path = all[dice.roll(all.len())].clone();
+    let Some(element) = document.element_at_mut(&path) else { return };
+    let pair = |dice: &mut Dice| {
+        Element::new("nvpair")
+            .with("id", format!("pair{serial}"))
+            .with("name", OLD_NAMES[dice.roll(OLD_NAMES.len())])
+            .with("value", OLD_VALUES[dice.roll(OLD_VALUES.len())])
+    };
+    match element.name() {
+        "nvpair" => {
+            element.set("name", OLD_NAMES[dice.roll(OLD_NAMES.len())]);
+            element.set("value", OLD_VALUES[dice.roll(OLD_VALUES.len())]);
+        }
+        "meta_attributes" | "instance_attributes" | "cluster_property_set"
+            if !element.has("id-ref") =>
+        {
+            element.push(pair(dice));
+        }
+        "op" => match dice.roll(4) {
+            0 => element.set("requires", ["fencing", "nothing", "quorum"][dice.roll(3)]),
+            1 => element.set("name", ["start", "promote", "stop", "demote"][dice.roll(4)]),
+            other => {
+                let name = ["meta_attributes", "instance_attributes"][other % 2];
+                let set = Element::new(name).with("id", format!("set{serial}"));
+                element.push(set.with_child(pair(dice)));
+            }
+        },
+        "primitive" => {
+            let set = Element::new("meta_attributes").with("id", format!("set{serial}"));
+            element.push(set.with_child(pair(dice)));
+        }
+        "node" => element.set("type", ["normal", "member"][dice.roll(2)]),
+        "configuration" | "rsc_defaults" | "op_defaults" => {
+            let defaults = if element.name() == "configuration" {
+                element.child_or_new(["rsc_defaults", "op_defaults"][dice.roll(2)])
+            } else {
+                element
+            };
+            let set = Element::new("meta_attributes").with("id", format!("set{serial}"));
+            defaults.push(set.with_child(pair(dice)));
+        }
+        "crm_config" => {
+            let set = Element::new("cluster_property_set").with("id", format!("set{serial}"));
+            element.push(set.with_child(pair(dice)));
+        }
+        "operations" => element.push(
+            Element::new("op")
+                .with("id", format!("op{serial}"))
+                .with("name", ["start", "promote", "monitor"][dice.roll(3)])
+                .with("interval", "0"),
+        ),
+        _ => {}
+    }
+}
+
+#[test]
+#[ignore = "needs Debian's pacemaker-cli-utils; see the head of this file"]
+fn debian_upgrades_alike() {
+    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("debian-upgrade");
+    let _ = fs::remove_dir_all(&folder);
+    fs::create_dir_all(&folder).unwrap();
+    let directory = std::env::var_os("QUORATE_DEBIAN").map_or("/usr/sbin".into(), PathBuf::from);
+    let debian = Debian { directory, folder };
+    let mut dice = Dice(0x1357_9bdf_0246_8ace);
+    let mut inputs: Vec<PathBuf> = fs::read_dir(cases().join("schemas/2.10-to-3.0/input"))
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .collect();
+    inputs.sort();
+    let (mut rewritten, mut told) = (0, 0);
+    let mut wrong: Vec<String> = Vec::new();
+    for round in 0..100 {
+        let input = &inputs[round % inputs.len()];
+        let mut document = xml::parse(&fs::read_to_string(input).unwrap()).unwrap();
+        for edit in 0..dice.roll(6) {
+            age(&mut document, round * 10 + edit, &mut dice);
+        }
+        // What is invalid is not opened there.
+        if schema::validate(&document).is_err() {
+            continue;
+        }
+        debian.write("work.xml", &document);
+        let output = debian.run("cibadmin", &["--upgrade", "--force", "-VV"]);
+        let ours = upgrade::upgrade_to(&document, schema::LATEST);
+        if output.status.success() != ours.is_ok() {
+            wrong.push(format!("{round} {}: {ours:?}\n{output:?}\n{document}", input.display()));
+            continue;
+        }
+        let Ok(ours) = ours else { continue };
+        let theirs = xml::parse(&fs::read_to_string(debian.path("work.xml")).unwrap()).unwrap();
+        let plain = |document: &Element| {
+            let mut document = unstamped(document);
+            document.for_each_mut(&mut |element| {
+                element.nodes_mut().retain(|node| matches!(node, Node::Element(_)));
+            });
+            document
+        };
+        let (theirs, mine) = (plain(&theirs), plain(&ours.document));
+        if theirs != mine {
+            wrong.push(format!("{round} {}:\n{document}\n{theirs}\n{mine}", input.display()));
+        }
+        rewritten += ours.steps.len();
+        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        let levels = ["WARNING: ", "INFO: ", "DEBUG: "];
+        let said: Vec<&str> =
+            said.lines().filter(|line| levels.iter().any(|l| line.starts_with(l))).collect();
+        let mine: Vec<String> = ours
+            .steps
+            .iter()
+            .flat_map(|step| step.messages.iter().map(ToString::to_string))
+            .collect();
+        told += mine.len();
+        if said != mine {
+            wrong.push(format!("{round} {}: {said:#?} {mine:#?}", input.display()));
+        }
+    }
+    println!("{rewritten} rewritten, {told} messages");
+    let count = wrong.len();
+    wrong.truncate(4);
+    assert!(wrong.is_empty(), "{count} differences:\n{}", wrong.join("\n"));
+    assert!(rewritten > 50 && told > 200);
+}

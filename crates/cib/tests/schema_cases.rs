@@ -111,3 +111,91 @@ fn an_upgrade_is_idempotent() {
         }
     }
 }
+
+/// Every configuration of the cases that names a schema is valid by it.
+#[test]
+fn the_configurations_of_the_cases_are_valid() {
+    let mut folders = vec![cases()];
+    let mut seen = 0;
+    let mut wrong = Vec::new();
+    while let Some(folder) = folders.pop() {
+        for path in files(&folder) {
+            if path.is_dir() {
+                folders.push(path);
+                continue;
+            }
+            let text = fs::read_to_string(&path).unwrap_or_default();
+            let Ok(document) = xml::parse(&text) else { continue };
+            let name = document.get("validate-with").unwrap_or("");
+            if document.name() != "cib" || cib::schema::version_of(name).is_none() {
+                continue;
+            }
+            seen += 1;
+            if let Err(problems) = cib::schema::validate(&document) {
+                wrong.push(format!("{}: {}", path.display(), problems[0]));
+            }
+        }
+    }
+    assert!(seen > 700, "only {seen}");
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+/// Whatever the input is, an upgrade ends, and what it makes is valid and not upgraded again.
+#[test]
+fn damaged_documents_are_upgraded_or_refused() {
+    let mut dice = 0x2545_f491_4f6c_dd1d_u64;
+    let mut roll = |bound: usize| {
+        dice ^= dice << 13;
+        dice ^= dice >> 7;
+        dice ^= dice << 17;
+        (dice % bound.max(1) as u64) as usize
+    };
+    let inputs: Vec<Element> = ["2.10-to-3.0", "3.10-to-4.0"]
+        .iter()
+        .flat_map(|folder| files(&cases().join("schemas").join(folder).join("input")))
+        .map(|path| document(&path))
+        .collect();
+    let parts: Vec<Element> = inputs
+        .iter()
+        .flat_map(|input| input.child("configuration").unwrap().descendants().skip(1))
+        .filter(|part| part.descendants().count() < 20)
+        .cloned()
+        .collect();
+    let (mut upgraded, mut refused) = (0, 0);
+    for round in 0..900 {
+        let mut input = inputs[round % inputs.len()].clone();
+        for _ in 0..1 + roll(4) {
+            let count = input.descendants().count();
+            let (wanted, what) = (roll(count), roll(5));
+            let part = parts[roll(parts.len())].clone();
+            let id = ["", "a", "rsc1", "a b", "../x"][roll(5)];
+            let mut at = 0;
+            input.for_each_mut(&mut |element| {
+                if at == wanted {
+                    match what {
+                        0 => element.push(part.clone()),
+                        1 => element.clear_children(),
+                        2 => element.set("id", id),
+                        3 => element.set("id-ref", id),
+                        _ => element.retain_attrs(|name, _| name != "id" && name != "name"),
+                    }
+                }
+                at += 1;
+            });
+        }
+        for from in [103, 210, 310] {
+            // Needed or not, and whatever comes out: it ends.
+            let _ = upgrade::transform(&input, from);
+        }
+        match upgrade::upgrade_to(&input, cib::schema::NEWEST) {
+            Ok(done) => {
+                upgraded += 1;
+                assert_eq!(cib::schema::validate(&done.document), Ok(()), "{input}");
+                let again = upgrade::upgrade_to(&done.document, cib::schema::NEWEST).unwrap();
+                assert_eq!(again.document, done.document);
+            }
+            Err(_) => refused += 1,
+        }
+    }
+    assert!(upgraded > 90 && refused > 90, "{upgraded} upgraded, {refused} refused");
+}

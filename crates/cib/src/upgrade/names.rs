@@ -211,6 +211,7 @@ fn resources(resources: &mut Element, log: &mut Log) {
 
 fn agent(primitive: &mut Element, log: &mut Log) {
     let rsc_id = primitive.id().unwrap_or("").to_owned();
+    let mut of_operations = Log::default();
     let mut emptied: Vec<String> = Vec::new();
     let mut requires: Option<(String, String)> = None;
     let mut sets_from_ops: Vec<(bool, Element)> = Vec::new();
@@ -226,6 +227,7 @@ fn agent(primitive: &mut Element, log: &mut Log) {
             }
             "operations" => {
                 operations::tell(child, &rsc_id, log);
+                operations::tell_attributes(child, &rsc_id, &mut of_operations);
                 for op in child.children_mut() {
                     operations::operation(op, &mut requires, &mut sets_from_ops);
                 }
@@ -233,6 +235,7 @@ fn agent(primitive: &mut Element, log: &mut Log) {
             _ => {}
         }
     }
+    log.0.append(&mut of_operations.0);
     primitive.retain_children(|child| match child.name() {
         "instance_attributes" => child.has("id-ref") || !child.is_leaf(),
         "meta_attributes" => !child.id().is_some_and(|id| emptied.iter().any(|gone| gone == id)),

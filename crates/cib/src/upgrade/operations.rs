@@ -10,8 +10,8 @@ use super::message::Log;
 const OP_PARAMS: [&str; 7] =
     ["interval-origin", "start-delay", "enabled", "on-fail", "record-pending", "role", "timeout"];
 
-/// Says what will become of the pairs and attributes of operations: per operation its instance
-/// attributes, then its meta attributes; then the attributes of all of them.
+/// Says what will become of the pairs of operations: per operation its instance attributes, then
+/// its meta attributes.
 pub(super) fn tell(operations: &Element, rsc: &str, log: &mut Log) {
     for op in operations.children_named("op") {
         let about = "Resources-operation instance_attributes";
@@ -35,6 +35,10 @@ pub(super) fn tell(operations: &Element, rsc: &str, log: &mut Log) {
             }
         }
     }
+}
+
+/// Says what will become of the attributes of operations, when all else of the resource is told.
+pub(super) fn tell_attributes(operations: &Element, rsc: &str, log: &mut Log) {
     for op in operations.children_named("op").filter(|op| op.has("requires")) {
         requires(op, "Resources-operation", &whose(op, rsc, None), "meta_attributes", log);
     }
