@@ -150,6 +150,10 @@ pub(crate) struct Record<'a> {
     pub(crate) now: i64,
 }
 
+/// Where histories belong in a node's state, and where they lie by mistake.
+const HISTORIES: &[&str] = &["lrm", "lrm_resources"];
+const STRAYS: [&[&str]; 2] = [&["lrm"], &[]];
+
 /// Where the histories of a node are: an execution writes one for almost every action.
 #[derive(Default)]
 pub(crate) struct Places {
@@ -159,9 +163,27 @@ pub(crate) struct Places {
 }
 
 impl Places {
-    /// The place of a history. Like any look-up by XPath, this one finds nothing where there is
-    /// more than one.
-    fn find(&mut self, resources: &Element, wanted: &str) -> Option<usize> {
+    /// The history of a resource: its parent and its place in it. Like any look-up by XPath, this
+    /// one takes it wherever it is, and finds nothing where there is more than one.
+    fn find(&mut self, state: &Element, wanted: &str) -> Option<(&'static [&'static str], usize)> {
+        let is_wanted = |node: &xml::Node| {
+            matches!(node, xml::Node::Element(e)
+                if e.name() == "lrm_resource" && e.id() == Some(wanted))
+        };
+        let mut strays = STRAYS.into_iter().flat_map(|place| {
+            let nodes = state.at(place).map_or(&[] as &[xml::Node], Element::nodes);
+            nodes.iter().enumerate().filter(|(_, n)| is_wanted(n)).map(move |(at, _)| (place, at))
+        });
+        let (stray, another) = (strays.next(), strays.next());
+        let known = state.at(HISTORIES).map_or(&[] as &[usize], |it| self.all(it, wanted));
+        match (known, stray, another) {
+            ([only], None, _) => Some((HISTORIES, *only)),
+            ([], Some(stray), None) => Some(stray),
+            _ => None,
+        }
+    }
+
+    fn all(&mut self, resources: &Element, wanted: &str) -> &[usize] {
         if resources.nodes().len() < self.seen {
             // The node was fenced, and what was known of it forgotten.
             *self = Places::default();
@@ -175,10 +197,7 @@ impl Places {
             }
         }
         self.seen = resources.nodes().len();
-        match self.by_id.get(wanted)?.as_slice() {
-            [only] => Some(*only),
-            _ => None,
-        }
+        self.by_id.get(wanted).map_or(&[], Vec::as_slice)
     }
 }
 
@@ -189,20 +208,21 @@ pub(crate) fn record_op(state: &mut Element, node: &str, record: &Record<'_>, pl
     if lrm.id().is_none() {
         lrm.set("id", owner);
     }
-    let resources = lrm.child_or_new("lrm_resources");
-    let known =
-        places.find(resources, record.rsc).or_else(|| places.find(resources, record.config_id));
-    let at = known.unwrap_or_else(|| {
+    lrm.child_or_new("lrm_resources");
+    let known = places.find(state, record.rsc).or_else(|| places.find(state, record.config_id));
+    let (place, at) = known.unwrap_or_else(|| {
         let mut new =
             Element::new("lrm_resource").with("id", record.config_id).with("class", record.class);
         if let Some(provider) = record.provider {
             new.set("provider", provider);
         }
         new.set("type", record.kind);
+        let resources = state.child_or_new("lrm").child_or_new("lrm_resources");
         resources.push(new);
-        resources.nodes().len() - 1
+        (HISTORIES, resources.nodes().len() - 1)
     });
-    let Some(xml::Node::Element(history)) = resources.nodes_mut().get_mut(at) else { return };
+    let history = state.at_mut(place).and_then(|parent| parent.nodes_mut().get_mut(at));
+    let Some(xml::Node::Element(history)) = history else { return };
     let history = Arc::make_mut(history);
     let id: EcoString = history.id().unwrap_or(record.config_id).into();
     let calls = history.children().filter_map(|op| op.get("call-id").and_then(scan_int));
