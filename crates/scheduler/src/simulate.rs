@@ -135,6 +135,8 @@ pub(crate) fn node_state<'a>(
 pub(crate) struct Record<'a> {
     pub(crate) rsc: &'a str,
     pub(crate) config_id: &'a str,
+    /// What the operation's name begins with, if not with that of the history.
+    pub(crate) op_name: Option<&'a str>,
     pub(crate) class: &'a str,
     pub(crate) provider: Option<&'a str>,
     pub(crate) kind: &'a str,
@@ -146,7 +148,8 @@ pub(crate) struct Record<'a> {
     pub(crate) reason: &'a str,
     pub(crate) digest: Option<String>,
     pub(crate) migrate: Option<(&'a str, &'a str)>,
-    pub(crate) notify_key: Option<String>,
+    /// Type and operation of a notification.
+    pub(crate) notify: Option<(&'a str, &'a str)>,
     pub(crate) now: i64,
 }
 
@@ -224,17 +227,16 @@ pub(crate) fn record_op(state: &mut Element, node: &str, record: &Record<'_>, pl
     let history = state.at_mut(place).and_then(|parent| parent.nodes_mut().get_mut(at));
     let Some(xml::Node::Element(history)) = history else { return };
     let history = Arc::make_mut(history);
-    let id: EcoString = history.id().unwrap_or(record.config_id).into();
+    let id: EcoString = record.op_name.or(history.id()).unwrap_or(record.config_id).into();
     let calls = history.children().filter_map(|op| op.get("call-id").and_then(scan_int));
     let call = calls.max().unwrap_or(0).saturating_add(1);
-    let key = match &record.notify_key {
-        Some(key) => key.clone(),
-        None => crate::text::op_key(&id, record.task, record.interval),
-    };
+    let key = crate::text::op_key(&id, record.task, record.interval);
     let transition = format!("{call}:-1:{}:xxxxxxxx-xxxx-xxxx-xxxx-xxxxxxxxxxxx", record.target_rc);
     let failed = record.rc != record.target_rc;
     let mut ids = Vec::new();
-    if record.task == "notify" || record.task.starts_with("migrate_") {
+    if let Some((kind, task)) = record.notify {
+        ids.push(crate::text::notify_key(&id, kind, task));
+    } else if record.task == "notify" || record.task.starts_with("migrate_") {
         ids.push(key.clone());
     } else if failed {
         ids.push(format!("{id}_last_failure_0"));
@@ -279,7 +281,8 @@ pub(crate) fn record_op(state: &mut Element, node: &str, record: &Record<'_>, pl
             op.set("op-digest", digest.as_str());
         }
         match history.child_with_id_mut("lrm_rsc_op", &op_id) {
-            Some(old) => *old = op,
+            // What the new record does not say stays as it was.
+            Some(old) => op.attrs().for_each(|(name, value)| old.set(name, value)),
             None => history.push(op),
         }
     }

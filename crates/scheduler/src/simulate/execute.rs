@@ -215,11 +215,14 @@ impl Engine<'_> {
             (Some(source), Some(target)) => Some((source, target)),
             _ => None,
         };
-        let notify_key =
-            (task == "notify").then(|| action.get("operation_key").unwrap_or("").to_owned());
+        let notify = match (meta("CRM_meta_notify_type"), meta("CRM_meta_notify_operation")) {
+            (Some(kind), Some(operation)) if task == "notify" => Some((kind, operation)),
+            _ => None,
+        };
         let record = Record {
             rsc: &rsc,
             config_id: &config_id,
+            op_name: Some(&config_id),
             class: primitive.get("class").unwrap_or(""),
             provider: primitive.get("provider"),
             kind: primitive.get("type").unwrap_or(""),
@@ -230,7 +233,7 @@ impl Engine<'_> {
             reason: if spec.is_some() { "User-injected result" } else { "" },
             digest: Some(digest),
             migrate,
-            notify_key,
+            notify,
             now: self.now,
         };
         let state = node_state(self.cib, &node, id);

@@ -273,6 +273,7 @@ fn inject_op(cib: &mut Arc<Element>, spec: &OpSpec, sched: &Sched, now: i64) -> 
     let record = Record {
         rsc: &spec.rsc,
         config_id: &spec.rsc,
+        op_name: None,
         class,
         provider,
         kind,
@@ -283,7 +284,7 @@ fn inject_op(cib: &mut Arc<Element>, spec: &OpSpec, sched: &Sched, now: i64) -> 
         reason: "Simulated action result",
         digest: None,
         migrate: None,
-        notify_key: None,
+        notify: None,
         now,
     };
     record_op(state, &spec.node, &record, &mut Places::default());
