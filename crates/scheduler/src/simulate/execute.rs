@@ -209,6 +209,12 @@ impl Engine<'_> {
         for (name, value) in attributes.into_iter().flat_map(Element::attrs) {
             params.insert(name.into(), value.into());
         }
+        // Names that no XML attribute may have are listed.
+        for param in attributes.into_iter().flat_map(|a| a.children_named("param")) {
+            if let (Some(name), Some(value)) = (param.get("name"), param.get("value")) {
+                params.insert(name.into(), value.into());
+            }
+        }
         crate::digest::filter(&mut params, interval);
         let digest = crate::digest::digest_of(&params);
         let migrate = match (meta("CRM_meta_migrate_source"), meta("CRM_meta_migrate_target")) {
