@@ -1,5 +1,6 @@
 use super::*;
 use knet::{Cipher, Compression, Hash, Heartbeat, Policy};
+use socket2::SockAddr;
 use std::time::Duration;
 
 fn config(me: u16) -> Config {
@@ -111,4 +112,29 @@ fn links_come_and_go() {
     assert!(one.fds().is_empty());
     assert!(!one.core().is_reachable(2));
     assert_eq!(one.link(), Link::Down);
+}
+
+/// Two datagrams are refused and a send takes the error: the reports must not stay and keep the
+/// socket ready.
+#[test]
+fn reports_do_not_keep_a_socket_ready() {
+    use rustix::event::{PollFd, PollFlags, Timespec, poll};
+    let mut one = node(1, 2, 1, 45_535);
+    one.drain();
+    one.flush();
+    let closed: SockAddr = SocketAddr::from(([127, 0, 1, 2], 45_535)).into();
+    let zero = Timespec::try_from(Duration::ZERO).unwrap();
+    let is_ready = |one: &Knet| {
+        let mut fds = [PollFd::new(&one.links[0].socket, PollFlags::IN)];
+        poll(&mut fds, Some(&zero)).unwrap() > 0
+    };
+    for _ in 0..4 {
+        // One of two is told the error of the one before it.
+        let _ = one.links[0].socket.send_to(b"x", &closed);
+    }
+    assert!(is_ready(&one), "the loopback reports refusals at once");
+    for _ in 0..3 {
+        assert_eq!(one.recv_batch(), 0);
+    }
+    assert!(!is_ready(&one));
 }
