@@ -1,7 +1,8 @@
 //! Every function of Corosync's client libraries, called by a C program (`crates/lab/c`) that is
 //! linked with Debian's own `libcpg`, `libcmap`, `libcfg`, `libquorum`, `libvotequorum` and
 //! `libsam`. What it prints must be, line by line, what it prints with Debian's engine: that is
-//! `c/clients.expected`. Where Debian's engine is installed it is asked again.
+//! `c/clients.expected`. Where Debian's engine is installed it is asked again; with
+//! `QUORATE_CLIENTS_OUT=DIR` what it says is written there, for a new `clients.expected`.
 
 use std::fs;
 use std::io;
@@ -14,6 +15,7 @@ use crate::lab::wait_until;
 
 const CONF: &str = include_str!("../../conf/clients.conf");
 const DEVICE_CONF: &str = include_str!("../../conf/clients-device.conf");
+const KNET_CONF: &str = include_str!("../../conf/clients-knet.conf");
 const EXPECTED: &str = include_str!("../../c/clients.expected");
 
 /// The program's sources.
@@ -45,6 +47,8 @@ const PARTS: &[&str] = &[
     "live",
 ];
 
+const KNET_PARTS: &[&str] = &["keys", "stats", "cfg"];
+
 /// In the hosts.
 const PROGRAM: &str = "/run/lab/clients";
 
@@ -68,6 +72,10 @@ pub(super) fn run(walk: &mut Walk) -> io::Result<()> {
         let bare = walk.lab.shared().join("bare");
         fs::create_dir_all(bare.join("usr/bin"))?;
         let debian = everything(walk, &bare, false)?;
+        if let Some(dir) = std::env::var_os("QUORATE_CLIENTS_OUT") {
+            let all: String = debian.iter().map(|(_, said)| said.as_str()).collect();
+            fs::write(Path::new(&dir).join("clients.expected"), all)?;
+        }
         let wrong: Vec<String> = debian
             .iter()
             .filter_map(|(part, said)| {
@@ -119,6 +127,10 @@ fn two(walk: &mut Walk, conf: &str, tree: &Path, hide: bool) -> io::Result<()> {
         walk.lab.reset(n, conf)?;
         walk.lab.set_tree(n, tree, hide);
         walk.lab.power_on(n)?;
+        if conf.contains("ring1_addr") {
+            walk.lab.second_cable(n)?;
+            fs::write(walk.lab.host(n).disk().join("etc/corosync/authkey"), [7u8; 256])?;
+        }
         walk.lab.start_engine(n)?;
     }
     let status = format!("{PROGRAM} formed");
@@ -160,6 +172,15 @@ fn everything(walk: &mut Walk, tree: &Path, hide: bool) -> io::Result<Vec<(Strin
     all.push(("shutdown".into(), walk.lab.run(1, &["timeout", "60", PROGRAM, "shutdown"])?.text));
     two(walk, DEVICE_CONF, tree, hide)?;
     all.push(("qdevice".into(), walk.lab.run(1, &["timeout", "60", PROGRAM, "qdevice"])?.text));
+    // The parts that see the transport, on links.
+    two(walk, KNET_CONF, tree, hide)?;
+    // The path's MTU takes a moment to be known.
+    std::thread::sleep(Duration::from_secs(4));
+    for part in KNET_PARTS {
+        let said = walk.lab.run(1, &["timeout", "60", PROGRAM, part])?;
+        let text = said.text.replacen("=== ", "=== knet ", 1);
+        all.push((format!("knet {part}"), text));
+    }
     Ok(all)
 }
 
@@ -227,7 +248,10 @@ mod tests {
 
     #[test]
     fn every_part_has_its_expected_text() {
-        for part in PARTS.iter().chain(&["watch", "shutdown", "qdevice"]) {
+        let knet: Vec<String> = KNET_PARTS.iter().map(|part| format!("knet {part}")).collect();
+        let others =
+            ["watch", "shutdown", "qdevice"].into_iter().chain(knet.iter().map(String::as_str));
+        for part in PARTS.iter().copied().chain(others) {
             let text = expected(part).unwrap_or("");
             assert!(text.lines().count() > 4, "{part}");
             assert!(compare(part, text).is_ok(), "{part}");
