@@ -261,7 +261,6 @@ void do_qdevice(void)
 	votes_drain(h);
 	info(h, 1);
 	info(h, 0);
-	info(h, 2);
 	CALL(votequorum_qdevice_master_wins(h, "another", 1));
 	CALL(votequorum_qdevice_master_wins(h, "device", 1));
 	votes_drain(h);
