@@ -177,7 +177,8 @@ pub(super) fn node_status(
 ) -> Option<NodeStatus> {
     let core = knet.core();
     let host = host_id(node);
-    let small = |mtu: usize| u32::try_from(mtu).unwrap_or(u32::MAX);
+    // The way to oneself has no limit but that of a packet's length.
+    let small = |mtu: usize| u32::try_from(mtu).unwrap_or(u32::MAX).min(65_535);
     let links = config.links.iter().filter_map(|link| {
         let status = core.link(host, link.number)?;
         let other = status.remote.map_or(link.local, |remote| remote.ip());

@@ -16,7 +16,7 @@ use crate::config::totem;
 
 /// The corosync we are compatible with; tools ask for it.
 const COMPATIBLE: &str = "3.1.7";
-const FEATURES: &str = "systemd knet udp udpu";
+const FEATURES: &str = "dbus monitoring watchdog systemd xmlconf snmp knet udp udpu";
 const STATE_DIR: &str = "/var/lib/corosync";
 
 /// The command `corosync`.

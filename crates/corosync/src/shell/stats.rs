@@ -49,17 +49,17 @@ impl Surroundings for View<'_> {
     }
 
     fn node_status(&self, node: NodeId) -> Option<NodeStatus> {
+        if let (Some(knet), Some(config)) = (self.transport.knet(), &self.config.knet) {
+            return super::knet::node_status(knet, config, self.config.node_id, node);
+        }
         let listed = self.config.nodes.iter().any(|listed| listed.id == node);
         let known = listed || self.srp.processors().contains(&node);
         let address = match self.config.address_of(node).filter(|_| known) {
             Some(address) => address,
-            // These transports know nothing of nodes they have not heard of, and say so politely.
+            // Other transports know nothing of nodes they have not heard of, and say so politely.
             None => return Some(NodeStatus::default()),
         };
         let is_reachable = self.srp.processors().contains(&node);
-        if let (Some(knet), Some(config)) = (self.transport.knet(), &self.config.knet) {
-            return super::knet::node_status(knet, config, self.config.node_id, node);
-        }
         let link = LinkStatus {
             is_enabled: matches!(self.transport.link(), Link::Up(_)),
             is_connected: is_reachable,
