@@ -309,8 +309,9 @@ void do_stats(void)
 	CALL(cmap_initialize_map(&h, CMAP_MAP_STATS));
 	CALL(cmap_iter_init(h, NULL, &it));
 	while (cmap_iter_next(h, it, key, &length, &type) == CS_OK)
-		/* Two counters that only Quorate has. */
-		if (!strstr(key, ".rx_crypt_failures") && !strstr(key, ".rx_dropped_packets"))
+		/* Counters that only Quorate has. */
+		if (!strstr(key, ".rx_crypt_failures") && !strstr(key, ".rx_dropped_packets") &&
+		    !strstr(key, ".rx_duplicate_packets"))
 			printf("  %s %d\n", common(key), type);
 	CALL(cmap_iter_finalize(h, it));
 	CALL(cmap_iter_init(h, "stats.ipcs.", &it));
