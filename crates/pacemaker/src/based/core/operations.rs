@@ -115,6 +115,14 @@ impl Based {
         for problem in outcome.problems.iter().take(PROBLEMS_MAX) {
             self.note(Priority::Error, format!("The update is refused: {problem}"));
         }
+        for message in outcome.upgrade_steps.iter().flat_map(|step| &step.messages) {
+            let priority = match message.level {
+                cib::upgrade::Level::Warning => Priority::Warning,
+                cib::upgrade::Level::Info => Priority::Info,
+                cib::upgrade::Level::Debug => Priority::Debug,
+            };
+            self.note(priority, format!("CIB upgrade: {}", message.text));
+        }
         let section = message.get("cib_section").filter(|section| !section.is_empty());
         let priority = if outcome.rc.is_ok() || outcome.rc == Rc::SCHEMA_UNCHANGED {
             Priority::Info
