@@ -1,5 +1,6 @@
 //! `crm_mon`: the cluster's status, once or continuously. Source: `spec/cli-pacemaker.md` §6.
 
+mod background;
 mod keys;
 mod screen;
 mod simple;
@@ -191,7 +192,7 @@ pub fn main(args: &[String]) -> i32 {
     if !has_format && parsed.has("one-shot") {
         args.push("--output-as=text".to_owned());
     }
-    output::run(&TABLE, &args, work)
+    output::run(&TABLE, &args, |parsed, out| work(&args, parsed, out))
 }
 
 /// What the options ask to be shown.
@@ -263,7 +264,7 @@ fn restrict(parsed: &Parsed, view: &View, show: &mut Show) {
     show.only_resources = parsed.value("resource").map(|word| view.resources_of(word));
 }
 
-fn work(parsed: &Parsed, out: &mut Out) -> Result<CrmExit, Fail> {
+fn work(args: &[String], parsed: &Parsed, out: &mut Out) -> Result<CrmExit, Fail> {
     let show = wanted(parsed, out.format)?;
     let interval = match parsed.value("interval") {
         None => Duration::from_secs(5),
@@ -271,7 +272,7 @@ fn work(parsed: &Parsed, out: &mut Out) -> Result<CrmExit, Fail> {
             .map_err(|_| Fail::usage(format!("Invalid value for -i: {text}")))?,
     };
     if parsed.has("daemonize")
-        && parsed.value("output-to").is_none()
+        && parsed.value("output-to").is_none_or(|file| file == "-")
         && parsed.value("as-html").is_none()
         && !parsed.has("external-agent")
     {
@@ -279,24 +280,24 @@ fn work(parsed: &Parsed, out: &mut Out) -> Result<CrmExit, Fail> {
             "--daemonize requires at least one of --output-to (with value not set to '-') and --external-agent",
         ));
     }
-    if parsed.has("daemonize") || parsed.has("external-agent") {
-        return Err(Fail::new(
-            CrmExit::UnimplementFeature,
-            "--daemonize and --external-agent are not supported yet",
-        ));
+    if parsed.has("daemonize") && !background::is_background() {
+        return background::start(parsed, args);
     }
     if parsed.has("simple-status") {
         return simple::run(parsed, out);
     }
     let terminal = rustix::termios::isatty(rustix::stdio::stdout());
     let to_file = parsed.value("output-to").is_some_and(|file| file != "-");
+    let in_background = parsed.has("daemonize")
+        || parsed.has("external-agent")
+        || out.format == Format::Html && to_file && !parsed.has("one-shot");
+    if in_background {
+        return background::run(parsed, &show, interval, out.format);
+    }
     let once = parsed.has("one-shot")
         || matches!(out.format, Format::Xml | Format::None)
         || out.format == Format::Html && !to_file;
     if once {
-        return one_shot(parsed, &show, out);
-    }
-    if out.format == Format::Html {
         return one_shot(parsed, &show, out);
     }
     screen::run(parsed, show, interval, out.format == Format::Console && terminal)

@@ -24,7 +24,7 @@ use crate::status::{Show, View, text};
 /// Changes come in bursts: the screen is drawn at most this often.
 const QUIET: Duration = Duration::from_millis(250);
 /// How long to wait before a lost cluster is sought again.
-const RETRY: Duration = Duration::from_secs(2);
+pub(super) const RETRY: Duration = Duration::from_secs(2);
 
 /// The terminal while the display has it: its own screen, keys without Enter, no echo.
 struct Terminal {
@@ -90,12 +90,12 @@ fn expanded(line: &str) -> String {
 }
 
 /// What is known at the moment.
-enum Known {
+pub(super) enum Known {
     Nothing(String),
     State(Box<View>, Box<Source>),
 }
 
-fn connect() -> Known {
+pub(super) fn connect() -> Known {
     let wish = Wish { tool: "crm_mon", user: None, writes: false };
     let opened = Source::open(&wish).and_then(|mut source| {
         let live = if source.is_live() { Some(super::ask_daemons()?) } else { None };
@@ -134,7 +134,7 @@ fn refreshed(view: &View, source: &mut Source, daemons_too: bool) -> Result<View
     Ok(View::new(document, crate::clock::now(), live))
 }
 
-fn wait(fds: &[BorrowedFd<'_>], timeout: Duration) -> Vec<bool> {
+pub(super) fn wait(fds: &[BorrowedFd<'_>], timeout: Duration) -> Vec<bool> {
     let mut polled: Vec<PollFd<'_>> = fds.iter().map(|fd| PollFd::new(fd, PollFlags::IN)).collect();
     let timeout = Timespec {
         tv_sec: i64::try_from(timeout.as_secs()).unwrap_or(i64::MAX),
@@ -233,7 +233,7 @@ pub(super) fn run(
 }
 
 /// The state anew; a cluster that is lost is sought again.
-fn again(known: Known, due: bool) -> Known {
+pub(super) fn again(known: Known, due: bool) -> Known {
     let Known::State(view, mut source) = known else { return connect() };
     let renewed = changes(&mut source).and_then(|_| refreshed(&view, &mut source, due));
     match renewed {
