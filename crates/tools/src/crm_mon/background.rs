@@ -129,24 +129,18 @@ fn operations(patch: &Element, name_of: &dyn Fn(&str) -> String) -> Vec<Happenin
 fn operation(op: &Element, node: Option<&str>) -> Option<Happening> {
     let number = |name: &str| op.get(name).and_then(|text| text.parse::<i64>().ok());
     let status = number("op-status").unwrap_or(0);
-    // What is only going to happen is told when it has happened.
-    if status < 0 {
-        return None;
-    }
     let key = op.get("operation_key").or(op.id())?;
     let (rsc, task, _) = scheduler::text::parse_op_key(key)?;
     let rc = number("rc-code").unwrap_or(0);
     // ACTION:TRANSITION:EXPECTED:UUID
     let expected = op.get("transition-key").and_then(|key| key.split(':').nth(2)?.parse().ok());
-    let desc = match (status, op.get("exit-reason").filter(|reason| !reason.is_empty())) {
-        (_, Some(reason)) => reason.to_owned(),
-        (0, None) => i32::try_from(rc)
+    let desc = match status {
+        -1 => "pending".to_owned(),
+        0 => i32::try_from(rc)
             .ok()
             .and_then(CrmExit::from_code)
             .map_or_else(|| rc.to_string(), |exit| exit.description().to_owned()),
-        (other, None) => {
-            crate::status::facts::status_text(i32::try_from(other).unwrap_or(1)).to_owned()
-        }
+        other => crate::status::facts::status_text(i32::try_from(other).unwrap_or(1)).to_owned(),
     };
     Some(Happening {
         node: op.get("on_node").or(node).unwrap_or("").to_owned(),
@@ -163,15 +157,24 @@ fn operation(op: &Element, node: Option<&str>) -> Option<Happening> {
 fn fencing(event: &Element) -> Option<Happening> {
     let notify = event.descendants().find(|element| element.name() == "st_notify_fence")?;
     let get = |name: &str| notify.get(name).unwrap_or("");
-    let rc = get("rc-code").parse().unwrap_or(0);
     let (action, target, origin) = (get("st_device_action"), get("st_target"), get("st_origin"));
-    let client = get("st_clientname");
-    let result = if rc == 0 { "OK" } else { "failed" };
+    let (client, reference) = (get("st_clientname"), get("st_remote_op"));
+    let done = get("state") == "2";
+    let rc = get("st_rc").parse().unwrap_or(if done { 0 } else { -201 });
+    let delegate = notify.get("st_delegate").unwrap_or("the cluster");
+    let result = match notify.get("exit-reason").filter(|reason| !reason.is_empty()) {
+        _ if rc == 0 => "OK".to_owned(),
+        Some(reason) => reason.to_owned(),
+        None => i32::try_from(rc).map_or(Rc::ERROR, Rc::from_legacy).text(),
+    };
     Some(Happening {
         node: target.to_owned(),
         rsc: String::new(),
-        task: action.to_owned(),
-        desc: format!("Operation {action} of {target} requested by {client}@{origin}: {result}"),
+        task: "st_notify_fence".to_owned(),
+        desc: format!(
+            "Operation {action} of {target} by {delegate} for {client}@{origin}: {result} \
+             (ref={reference})"
+        ),
         rc,
         target_rc: 0,
         status: 0,
@@ -377,15 +380,26 @@ mod tests {
         let found = operations(&patch, &|id| format!("n{id}"));
         assert_eq!(
             found,
-            [Happening {
-                node: "n1".to_owned(),
-                rsc: "a".to_owned(),
-                task: "start".to_owned(),
-                desc: "broken".to_owned(),
-                rc: 1,
-                target_rc: 0,
-                status: 0,
-            }]
+            [
+                Happening {
+                    node: "n1".to_owned(),
+                    rsc: "a".to_owned(),
+                    task: "start".to_owned(),
+                    desc: "Error occurred".to_owned(),
+                    rc: 1,
+                    target_rc: 0,
+                    status: 0,
+                },
+                Happening {
+                    node: "n1".to_owned(),
+                    rsc: "b".to_owned(),
+                    task: "monitor".to_owned(),
+                    desc: "pending".to_owned(),
+                    rc: 193,
+                    target_rc: 0,
+                    status: -1,
+                }
+            ]
         );
     }
 
@@ -398,6 +412,6 @@ mod tests {
         )
         .unwrap();
         let what = fencing(&event).unwrap();
-        assert_eq!((what.node.as_str(), what.task.as_str(), what.rc), ("n2", "reboot", 0));
+        assert_eq!((what.node.as_str(), what.task.as_str(), what.rc), ("n2", "st_notify_fence", 0));
     }
 }
