@@ -85,8 +85,18 @@ fn main() {
 fn usage(applets: &[Applet]) -> i32 {
     println!("Usage: quorate COMMAND [ARGUMENTS]");
     println!();
-    println!("Each command is also reached by a link of its own name. Commands:");
-    for applet in applets {
+    println!("Questions that only Quorate answers (see `quorate COMMAND --help`):");
+    println!("  explain   why a resource, an action or a node is as it is");
+    println!("  whatif    what the cluster would do if something happened");
+    println!("  survive   which failures of nodes the cluster survives");
+    println!();
+    println!("Commands of Quorate's own:");
+    for applet in applets.iter().filter(|applet| applet.dir.is_empty()) {
+        println!("  {}", applet.name);
+    }
+    println!();
+    println!("Drop-in commands, each also reached by a link of its own name:");
+    for applet in applets.iter().filter(|applet| !applet.dir.is_empty()) {
         println!("  {}", applet.name);
     }
     CrmExit::Ok.code()

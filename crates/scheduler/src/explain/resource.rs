@@ -8,6 +8,9 @@ use crate::model::{Role, Sched, Variant};
 use crate::score;
 use crate::trace::{How, Restart, TieBreak};
 
+/// More nodes than these that have the same against a resource are not named one by one.
+const MANY_NODES: usize = 3;
+
 impl Sched {
     /// Explains a resource and all below it; with `on` only what concerns that node.
     pub fn explain_resource(&self, rsc: RscIx, on: Option<NodeIx>) -> ResourceReport {
@@ -329,6 +332,11 @@ impl Sched {
         }
         let all: Vec<String> =
             reasons.iter().map(|(text, nodes)| format!("{}: {text}", list(nodes))).collect();
+        if let [(text, nodes)] = reasons.as_slice()
+            && nodes.len() > MANY_NODES
+        {
+            return format!("It cannot run on any node. All of them: {text}.");
+        }
         format!("It cannot run on any node. {}.", all.join("; "))
     }
 

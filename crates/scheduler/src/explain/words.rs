@@ -6,6 +6,9 @@ use crate::model::{Role, Sched};
 use crate::score::{self, INFINITY};
 use crate::trace::{Contribution, Origin, Source, Unusable};
 
+/// So many resources are asked for the cause of what befalls another.
+const SEARCH_MAX: usize = 200;
+
 /// `a`, `a and b`, `a, b and c`.
 pub fn list(words: &[String]) -> String {
     match words {
@@ -339,7 +342,7 @@ impl Sched {
 
     /// What keeps a resource, or what is colocated with it, off a node in the end.
     fn root_cause(&self, rsc: RscIx, node: NodeIx, seen: &mut Vec<RscIx>) -> Option<String> {
-        if seen.contains(&rsc) {
+        if seen.contains(&rsc) || seen.len() >= SEARCH_MAX {
             return None;
         }
         seen.push(rsc);
