@@ -229,7 +229,7 @@ pub(crate) fn record_op(state: &mut Element, node: &str, record: &Record<'_>, pl
     let history = Arc::make_mut(history);
     let id: EcoString = record.op_name.or(history.id()).unwrap_or(record.config_id).into();
     let calls = history.children().filter_map(|op| op.get("call-id").and_then(scan_int));
-    let call = calls.max().unwrap_or(0).saturating_add(1);
+    let call = calls.max().unwrap_or(0).max(0).saturating_add(1);
     let key = crate::text::op_key(&id, record.task, record.interval);
     let transition = format!("{call}:-1:{}:xxxxxxxx-xxxx-xxxx-xxxx-xxxxxxxxxxxx", record.target_rc);
     let failed = record.rc != record.target_rc;
