@@ -149,11 +149,12 @@ fn work(parsed: &Parsed, out: &mut Out) -> Result<CrmExit, Fail> {
     };
     open()
         .and_then(|mut attrd| {
-            Ok(match command {
+            match command {
                 "update-both" => attrd.update_both(which, &change)?,
                 "update-delay" => attrd.update_delay(which, &change)?,
                 _ => attrd.update(which, &change)?,
-            })
+            }
+            Ok(())
         })
         .map_err(|rc| could_not("update", name.or(pattern).unwrap_or(""), value, rc))?;
     Ok(CrmExit::Ok)

@@ -200,18 +200,15 @@ fn work(parsed: &Parsed, out: &mut Out) -> Result<CrmExit, Fail> {
     if needs_data && input.is_none() {
         return Err(Fail::usage("Please supply XML to process with -X, -x, or -p"));
     }
-    match (command, &input) {
-        ("md5-sum" | "md5-sum-versioned", Some(element)) => {
-            let sum = if command == "md5-sum" {
-                cib::digest::v1(element)
-            } else {
-                cib::digest::for_feature_set(element, cib::FEATURE_SET)
-            };
-            // The process ends here: taking a large tree apart would be the longest part of it.
-            std::mem::forget(input);
-            return Ok(digest(out, &sum));
-        }
-        _ => {}
+    if let ("md5-sum" | "md5-sum-versioned", Some(element)) = (command, &input) {
+        let sum = if command == "md5-sum" {
+            cib::digest::v1(element)
+        } else {
+            cib::digest::for_feature_set(element, cib::FEATURE_SET)
+        };
+        // The process ends here: taking a large tree apart would be the longest part of it.
+        std::mem::forget(input);
+        return Ok(digest(out, &sum));
     }
     let mut options = 0;
     for (option, bit) in [

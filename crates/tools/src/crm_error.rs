@@ -1,6 +1,8 @@
 //! `crm_error`: what a result code means.
 //! Source: `spec/cli-pacemaker.md` §8.7.
 
+mod explain;
+
 use base::CrmExit;
 use xml::Element;
 
@@ -24,6 +26,7 @@ pub(crate) const TABLE: Table = Table {
         flag("list", 'l', "", "Show all known errors (enabled by default if no rc is specified)"),
         flag("exit", 'X', "", "Interpret as exit code rather than legacy function return value"),
         flag("rc", 'r', "", "Interpret as return code rather than legacy function return value"),
+        flag("explain", ' ', "", "Say what the code means in practice and what to do next"),
     ],
     formats: &["text", "xml"],
     notes: "",
@@ -60,6 +63,15 @@ fn describe(kind: Kind, code: i32) -> (String, String) {
                 .or_else(|| known(ERRNO, code))
                 .unwrap_or_else(|| ("Unknown".to_owned(), format!("Unknown error {code}")))
         }
+    }
+}
+
+/// The exit code that a tool which meets this code ends with.
+fn exit_of(kind: Kind, code: i32) -> CrmExit {
+    match kind {
+        Kind::Exit => CrmExit::from_code(code).unwrap_or(CrmExit::Error),
+        Kind::Rc => Rc(code).exit(),
+        Kind::Legacy => Rc::from_legacy(-code.saturating_abs()).exit(),
     }
 }
 
@@ -103,10 +115,17 @@ fn work(parsed: &Parsed, out: &mut Out) -> Result<CrmExit, Fail> {
             (false, false) => text.clone(),
         };
         out.line(&line);
+        let advice = parsed.has("explain").then(|| explain::explain(exit_of(kind, code)));
+        if let Some(advice) = advice {
+            out.line(&format!("  {advice}"));
+        }
         out.xml(|| {
             let mut element = Element::new("result-code").with("code", code.to_string());
             if with_name {
                 element.set("name", name);
+            }
+            if let Some(advice) = advice {
+                return element.with("description", text).with("explanation", advice);
             }
             element.with("description", text)
         });

@@ -106,7 +106,12 @@ const OUTPUT: &[Opt] = &[
     value("output-as", ' ', "FORMAT", "output", "Specify output format"),
     value("output-to", ' ', "DEST", "output", "Specify file name for output (or \"-\" for stdout)"),
 ];
-const FANCY: Opt = flag("text-fancy", ' ', "output", "Use more highly formatted text output");
+const FANCY: Opt = flag(
+    "text-fancy",
+    ' ',
+    "output",
+    "Use more highly formatted output (requires --output-as=text)",
+);
 const HTML: &[Opt] = &[
     flag("html-cgi", ' ', "output", "Add CGI headers (requires --output-as=html)"),
     value(
@@ -349,16 +354,33 @@ impl Table {
         }
         for (key, title) in &groups {
             let topic = title.trim_end_matches(':').to_lowercase();
+            let topic = match *key {
+                "output" => "output help".to_owned(),
+                _ if topic.ends_with("options") => topic,
+                _ => format!("{topic} help"),
+            };
             lines.push((format!("--help-{key}"), format!("Show {topic}")));
         }
-        section(&mut out, "Help Options:", &lines);
-        for (key, title) in &groups {
+        // All columns of all pages are as wide as the widest needs.
+        let own = self.lines(&options, "");
+        let of_groups: Vec<_> = groups.iter().map(|(key, _)| self.lines(&options, key)).collect();
+        let width = lines
+            .iter()
+            .chain(&own)
+            .chain(of_groups.iter().flatten())
+            .map(|(name, _)| name.chars().count())
+            .max()
+            .unwrap_or(0)
+            .min(32)
+            + 3;
+        section(&mut out, "Help Options:", &lines, width);
+        for ((key, title), of_group) in groups.iter().zip(&of_groups) {
             if all || only == Some(*key) {
-                section(&mut out, title, &self.lines(&options, key));
+                section(&mut out, title, of_group, width);
             }
         }
         if only.is_none() {
-            section(&mut out, "Application Options:", &self.lines(&options, ""));
+            section(&mut out, "Application Options:", &own, width);
         }
         if all && !self.notes.is_empty() {
             let _ = writeln!(out, "{}\n", self.notes);
@@ -400,11 +422,10 @@ fn push(parsed: &mut Parsed, option: &Opt, typed: String, value: Option<String>)
     parsed.items.push(Item { name, typed, value });
 }
 
-fn section(out: &mut String, title: &str, lines: &[(String, String)]) {
+fn section(out: &mut String, title: &str, lines: &[(String, String)], width: usize) {
     if lines.is_empty() {
         return;
     }
-    let width = lines.iter().map(|(name, _)| name.chars().count()).max().unwrap_or(0).min(32) + 3;
     let _ = writeln!(out, "{title}");
     for (name, help) in lines {
         let mut first = true;
