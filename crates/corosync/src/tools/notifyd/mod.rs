@@ -90,13 +90,13 @@ fn read(args: &[String]) -> Result<Options, i32> {
             'n' => options.no_names = true,
             'd' => options.signals = true,
             _ => {
-                eprint!("{USAGE}\n");
+                eprintln!("{USAGE}");
                 return Err(1);
             }
         }
     }
     if parsed.complain(program) {
-        eprint!("{USAGE}\n");
+        eprintln!("{USAGE}");
         return Err(1);
     }
     Ok(options)
