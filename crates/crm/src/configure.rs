@@ -206,7 +206,7 @@ pub(crate) fn commit(shell: &mut Shell, force: bool, replace: bool) -> Verdict {
         say::info("try changing something first");
         return Verdict::Done;
     }
-    let valid = live::verify(session.cib()) & checks::semantic(session, agents);
+    let valid = live::acceptable(session.cib()) & checks::semantic(session, agents);
     if !valid && !force {
         let anyway = interactive && say::ask("Do you still want to commit", false);
         if !anyway {

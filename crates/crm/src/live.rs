@@ -38,6 +38,15 @@ pub fn verify(cib: &Element) -> bool {
     output.is_ok()
 }
 
+/// As [`verify`], before a commit: speaks only when there is something that speaks against it.
+pub fn acceptable(cib: &Element) -> bool {
+    let output = programs::capture("crm_verify", &["-VV", "-p"], Some(&cib.to_pretty()));
+    if !output.is_ok() {
+        relay(&output);
+    }
+    output.is_ok()
+}
+
 /// Prints a program's complaints as ours.
 fn relay(output: &Output) {
     for text in output.stderr.lines().filter(|text| !text.trim().is_empty()) {
