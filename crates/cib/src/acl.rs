@@ -4,7 +4,7 @@
 
 mod access;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 
 use xml::{Element, Node, NodePath, XPath};
 
@@ -198,7 +198,7 @@ pub fn check_change(old: &Element, new: &Element, user: &str, groups: &[String])
     let (old_marks, new_marks) = (marks(old, &entries), marks(new, &entries));
     let root = NodePath::root();
     let check = Check { old_marks: &old_marks, new_marks: &new_marks };
-    if check.element(old, &root, new, &root) { Ok(()) } else { Err(Rc::EACCES) }
+    if check.element((old, &root), (new, &root), false) { Ok(()) } else { Err(Rc::EACCES) }
 }
 
 struct Check<'a> {
@@ -224,7 +224,13 @@ fn may_write(marked: &MarkedPaths, path: &NodePath) -> bool {
 }
 
 impl Check<'_> {
-    fn element(&self, old: &Element, old_at: &NodePath, new: &Element, new_at: &NodePath) -> bool {
+    /// `in_acls` says whether the element is below `acls`: nothing is created there for free.
+    fn element(
+        &self,
+        (old, old_at): (&Element, &NodePath),
+        (new, new_at): (&Element, &NodePath),
+        in_acls: bool,
+    ) -> bool {
         if same(old, new) {
             return true;
         }
@@ -240,31 +246,39 @@ impl Check<'_> {
             return false;
         }
         let key = |element: &Element| (element.name().to_owned(), element.id().map(str::to_owned));
-        let mut before: BTreeMap<_, (usize, &Element)> = BTreeMap::new();
+        // Siblings of one name and id (or none) are compared in their order.
+        let mut before: BTreeMap<_, VecDeque<(usize, &Element)>> = BTreeMap::new();
         for (position, node) in old.nodes().iter().enumerate() {
             if let Node::Element(child) = node {
-                before.insert(key(child), (position, child));
+                before.entry(key(child)).or_default().push_back((position, child));
             }
         }
+        let below_acls = in_acls || old.name() == "acls";
         for (position, node) in new.nodes().iter().enumerate() {
             let Node::Element(child) = node else { continue };
             let child_at = new_at.child(position);
-            let allowed = match before.remove(&key(child)) {
-                Some((was_at, was)) => self.element(was, &old_at.child(was_at), child, &child_at),
-                None => self.created(child, &child_at, child.name() == "acls"),
+            let allowed = match before.get_mut(&key(child)).and_then(VecDeque::pop_front) {
+                Some((was_at, was)) => {
+                    self.element((was, &old_at.child(was_at)), (child, &child_at), below_acls)
+                }
+                None => self.created(child, &child_at, below_acls),
             };
             if !allowed {
                 return false;
             }
         }
-        before.values().all(|(was_at, _)| may_write(self.old_marks, &old_at.child(*was_at)))
+        let mut gone = before.into_values().flatten();
+        gone.all(|(was_at, _)| may_write(self.old_marks, &old_at.child(was_at)))
     }
 
     fn created(&self, element: &Element, at: &NodePath, in_acls: bool) -> bool {
         let plain = !in_acls && element.attrs().all(|(name, _)| name == "id");
         (plain || may_write(self.new_marks, at))
             && element.nodes().iter().enumerate().all(|(position, node)| match node {
-                Node::Element(child) => self.created(child, &at.child(position), in_acls),
+                Node::Element(child) => {
+                    let in_acls = in_acls || element.name() == "acls";
+                    self.created(child, &at.child(position), in_acls)
+                }
                 _ => true,
             })
     }
@@ -317,5 +331,33 @@ mod tests {
         new.at_mut(&["configuration", "resources"]).unwrap().clear_children();
         assert_eq!(check_change(&cib, &new, "ann", &[]), Err(Rc::EACCES));
         assert_eq!(check_change(&cib, &cib.clone(), "eve", &[]), Err(Rc::EACCES));
+    }
+
+    #[test]
+    fn nothing_is_created_for_free_below_acls_nor_removed_beside_its_like() {
+        let text = DOC.replace("object-type='constraints'", "xpath=\"//rsc_location[@id='l']\"");
+        let text = text.replace(
+            "<constraints/>",
+            "<constraints><rsc_location id='l'><rule x='1'/><rule x='2'/></rsc_location>\
+             <rsc_order><o x='1'/><o x='2'/></rsc_order></constraints>",
+        );
+        let cib = xml::parse(&text).unwrap();
+        let attempt = |edit: &dyn Fn(&mut Element)| {
+            let mut new = cib.clone();
+            edit(new.child_mut("configuration").unwrap());
+            check_change(&cib, &new, "ann", &[])
+        };
+        let plain = Element::new("acl_target").with("id", "bob");
+        assert_eq!(attempt(&|c| c.child_mut("acls").unwrap().push(plain.clone())), Err(Rc::EACCES));
+        assert_eq!(attempt(&|c| c.child_mut("resources").unwrap().push(plain.clone())), Ok(()));
+        // Of two that only their place tells apart the first goes.
+        let first_goes = |place: &'static str| {
+            attempt(&move |c| {
+                let constraint = c.at_mut(&["constraints", place]).unwrap();
+                constraint.nodes_mut().remove(0);
+            })
+        };
+        assert_eq!(first_goes("rsc_location"), Ok(()));
+        assert_eq!(first_goes("rsc_order"), Err(Rc::EACCES));
     }
 }

@@ -10,8 +10,11 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
+use std::sync::Arc;
 
-use cib::{digest, schema, upgrade};
+use cib::options::call;
+use cib::request::{Request, perform};
+use cib::{Op, digest, schema, upgrade};
 use xml::{Element, Node, NodePath};
 
 fn cases() -> PathBuf {
@@ -101,7 +104,7 @@ fn edit(document: &mut Element, serial: usize, dice: &mut Dice) {
         2 => {
             let mut copy = parent.nodes()[position].clone();
             if let Node::Element(element) = &mut copy {
-                std::sync::Arc::make_mut(element).for_each_mut(&mut |element| {
+                Arc::make_mut(element).for_each_mut(&mut |element| {
                     if let Some(id) = element.id().map(str::to_owned) {
                         element.set("id", format!("{id}-c{serial}"));
                     }
@@ -115,7 +118,7 @@ fn edit(document: &mut Element, serial: usize, dice: &mut Dice) {
         }
         _ => {
             let Some(Node::Element(element)) = parent.nodes_mut().get_mut(position) else { return };
-            let element = std::sync::Arc::make_mut(element);
+            let element = Arc::make_mut(element);
             let names: Vec<String> = element
                 .attrs()
                 .map(|(name, _)| name.to_owned())
@@ -434,4 +437,125 @@ fn debian_upgrades_alike() {
     wrong.truncate(4);
     assert!(wrong.is_empty(), "{count} differences:\n{}", wrong.join("\n"));
     assert!(rewritten > 50 && told > 200);
+}
+
+/// A permission on something that the sample documents have, and what it is for.
+fn permission(dice: &mut Dice, number: usize) -> String {
+    let kind = ["read", "write", "deny"][dice.roll(3)];
+    let ids = ["rsc0", "rsc1", "rsc1-meta_attributes", "group0", "loc0", "rsc2", "loc0-rule"];
+    let tags = ["primitive", "nvpair", "op", "node_state", "resources", "rule", "lrm_resource"];
+    let xpaths = [
+        "/cib",
+        "/cib/configuration",
+        "/cib/status",
+        "/cib/configuration/resources",
+        "//primitive[@id='rsc1']",
+        "//meta_attributes",
+        "/cib/configuration/constraints",
+        "//nvpair[@name='fake' or @name='state']",
+        "/cib/configuration/acls",
+    ];
+    let target = match dice.roll(4) {
+        0 => format!("reference='{}'", ids[dice.roll(ids.len())]),
+        1 => format!("object-type='{}'", tags[dice.roll(tags.len())]),
+        2 => format!("object-type='{}' attribute='name'", tags[dice.roll(tags.len())]),
+        _ => format!("xpath=\"{}\"", xpaths[dice.roll(xpaths.len())]),
+    };
+    format!("<acl_permission id='p{number}' kind='{kind}' {target}/>")
+}
+
+/// Commands of `cibadmin`, sections and what is to be done there.
+const CHANGES: &[(&str, &str, &str)] = &[
+    ("-D", "resources", "<primitive id='rsc4'/>"),
+    ("-D", "constraints", "<rsc_location id='loc0'/>"),
+    ("-M", "resources", "<primitive id='rsc1' description='x'/>"),
+    ("-M", "resources", "<nvpair id='rsc1-instance_attributes-fake' value='x'/>"),
+    ("-M", "resources", "<op id='rsc2-monitor-10s' timeout='9s'/>"),
+    ("-M", "crm_config", "<nvpair id='e' value='false'/>"),
+    ("-C", "resources", "<primitive id='new' class='lsb' type='x'/>"),
+    ("-C", "resources", "<group id='ng'><primitive id='np' class='lsb' type='x'/></group>"),
+    ("-C", "constraints", "<rsc_location id='nl' rsc='rsc1' node='node1' score='1'/>"),
+    ("-C", "acls", "<acl_target id='bob'/>"),
+    ("-R", "constraints", "<constraints/>"),
+    ("-R", "resources", "<primitive id='rsc4' class='lsb' type='x'/>"),
+];
+
+#[test]
+#[ignore = "needs Debian's pacemaker-cli-utils; see the head of this file"]
+fn debian_lets_users_see_and_change_the_same() {
+    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("debian-acls");
+    let _ = fs::remove_dir_all(&folder);
+    fs::create_dir_all(&folder).unwrap();
+    let directory = std::env::var_os("QUORATE_DEBIAN").map_or("/usr/sbin".into(), PathBuf::from);
+    let debian = Debian { directory, folder };
+    let mut dice = Dice(0x2468_ace0_1357_9bdf);
+    let (mut shown, mut nothing, mut changed, mut wrong) = (0, 0, 0, Vec::new());
+    for _ in 0..120 {
+        let mut document = cib::sample::document(3, 2);
+        let entries: String =
+            (0..1 + dice.roll(5)).map(|number| permission(&mut dice, number)).collect();
+        let acls = format!(
+            "<acls><acl_target id='ann'><role id='r'/></acl_target><acl_role id='r'>{entries}\
+             </acl_role></acls>"
+        );
+        let configuration = document.child_mut("configuration").unwrap();
+        configuration.push(xml::parse(&acls).unwrap());
+        let options = configuration.at_mut(&["crm_config", "cluster_property_set"]).unwrap();
+        options.push(
+            Element::new("nvpair").with("id", "e").with("name", "enable-acl").with("value", "true"),
+        );
+        assert_eq!(schema::validate(&document), Ok(()), "{acls}");
+        debian.write("work.xml", &document);
+        let output = Command::new(debian.directory.join("cibadmin"))
+            .arg("-Q")
+            .env("CIB_file", debian.path("work.xml"))
+            .env("CIB_user", "ann")
+            .output()
+            .unwrap();
+        let theirs = xml::parse(&String::from_utf8_lossy(&output.stdout)).ok();
+        let ours = cib::acl::readable(&document, "ann", &[]);
+        match &ours {
+            Some(_) => shown += 1,
+            None => nothing += 1,
+        }
+        if theirs != ours {
+            let text = |document: &Option<Element>| document.as_ref().map(Element::to_text);
+            wrong.push(format!("{entries}\n{:?}\n{:?}", text(&theirs), text(&ours)));
+        }
+        let (command, section, data) = CHANGES[dice.roll(CHANGES.len())];
+        let output = Command::new(debian.directory.join("cibadmin"))
+            .args([command, "-o", section, "-X", data])
+            .env("CIB_file", debian.path("work.xml"))
+            .env("CIB_user", "ann")
+            .output()
+            .unwrap();
+        let theirs = xml::parse(&fs::read_to_string(debian.path("work.xml")).unwrap()).unwrap();
+        let input = xml::parse(data).unwrap();
+        let request = Request {
+            section,
+            input: Some(&input),
+            options: call::NO_MTIME,
+            user: "ann",
+            ..Request::default()
+        };
+        let op = match command {
+            "-M" => Op::Modify,
+            "-C" => Op::Create,
+            "-D" => Op::Delete,
+            _ => Op::Replace,
+        };
+        let document = Arc::new(document);
+        let outcome = perform(&document, op, &request);
+        changed += usize::from(outcome.rc.is_ok());
+        let ours = outcome.document.unwrap_or(document);
+        if output.status.success() != outcome.rc.is_ok() || unstamped(&theirs) != unstamped(&ours) {
+            let said = String::from_utf8_lossy(&output.stderr).into_owned();
+            wrong.push(format!("{entries}\n{command} {section} {data}\n{said}{}", outcome.rc));
+        }
+    }
+    println!("{shown} shown, {nothing} times nothing, {changed} changed");
+    let count = wrong.len();
+    wrong.truncate(3);
+    assert!(wrong.is_empty(), "{count} differences:\n{}", wrong.join("\n"));
+    assert!(shown > 20 && nothing > 2 && changed > 10);
 }

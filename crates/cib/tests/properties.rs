@@ -195,8 +195,8 @@ fn rule(dice: &mut Dice, number: usize) -> (String, &'static str, String) {
     (format!("<acl_permission id='p{number}' kind='{kind}' {target}/>"), kind, xpath)
 }
 
-/// The right to each element, by its mark: that of the nearest element with a decision.
-fn rights(document: &Element, rules: &[(&str, String)]) -> BTreeMap<String, Right> {
+/// The right to each element: that of the nearest element with a decision.
+fn rights_at(document: &Element, rules: &[(&str, String)]) -> BTreeMap<NodePath, Right> {
     let mut decided: BTreeMap<NodePath, (bool, Right)> = BTreeMap::new();
     for (kind, xpath) in rules {
         for path in XPath::parse(xpath).unwrap().paths(document).unwrap() {
@@ -209,11 +209,9 @@ fn rights(document: &Element, rules: &[(&str, String)]) -> BTreeMap<String, Righ
             }
         }
     }
-    let mut rights = BTreeMap::new();
-    for path in paths(document) {
-        let mark = document.element_at(&path).and_then(|e| e.get("mark")).unwrap().to_owned();
+    let right_at = |path: NodePath| {
         // Who may write may read; but a nearer right to read does not take a wider one to write.
-        let (mut at, mut right) = (path, Right::None);
+        let (mut at, mut right) = (path.clone(), Right::None);
         loop {
             match decided.get(&at) {
                 Some((true, _)) => break,
@@ -228,9 +226,15 @@ fn rights(document: &Element, rules: &[(&str, String)]) -> BTreeMap<String, Righ
                 break;
             }
         }
-        rights.insert(mark, right);
-    }
-    rights
+        (path, right)
+    };
+    paths(document).into_iter().map(right_at).collect()
+}
+
+/// The same by the elements' marks.
+fn rights(document: &Element, rules: &[(&str, String)]) -> BTreeMap<String, Right> {
+    let mark = |path| document.element_at(path).and_then(|e| e.get("mark")).unwrap().to_owned();
+    rights_at(document, rules).iter().map(|(path, right)| (mark(path), *right)).collect()
 }
 
 fn attempt(
@@ -321,7 +325,16 @@ fn nobody_sees_or_changes_what_he_may_not() {
             if let Some(id) = element.id() {
                 wanted.set("id", id);
             }
-            let outcome = match dice.roll(6) {
+            let outcome = match dice.roll(8) {
+                6 => {
+                    let new = Element::new("acl_target").with("id", "bob");
+                    attempt(&cib, Op::Create, "acls", 0, Some(&new))
+                }
+                7 => {
+                    let new = Element::new("primitive").with("id", "new");
+                    let new = if dice.roll(2) == 0 { new } else { new.with("class", "x") };
+                    attempt(&cib, Op::Create, "resources", 0, Some(&new))
+                }
                 0 => {
                     wanted.set("value", "changed");
                     attempt(&cib, Op::Modify, "", 0, Some(&wanted))
@@ -400,4 +413,15 @@ fn judge(old: &Element, new: &Element, rights: &BTreeMap<String, Right>, rules: 
         element.children().for_each(|child| walk(child, now, rights, rules));
     }
     walk(old, &now, rights, rules);
+    // What is new he must be allowed to write, or it is no more than an id outside of the acls.
+    for (path, right) in rights_at(new, rules) {
+        let element = new.element_at(&path).unwrap();
+        let is_new = element.get("mark").is_none_or(|mark| !rights.contains_key(mark));
+        if !is_new || right == Right::Write {
+            continue;
+        }
+        let plain = element.attrs().all(|(name, _)| name == "id");
+        let free = plain && !new.xpath_of(&path).contains("/acls/");
+        assert!(free, "created: {element} at {}\n{rules:?}", new.xpath_of(&path));
+    }
 }
