@@ -56,6 +56,8 @@ enum Section {
 #[derive(Debug, Clone, PartialEq, Default)]
 struct Interface {
     link: u8,
+    /// The number it had in the generations of redundant rings, if that is its only one.
+    ring: Option<u8>,
     keys: BTreeMap<&'static str, Value>,
     members: Vec<Vec<u8>>,
 }
@@ -108,6 +110,8 @@ struct Parser<'a> {
     line: usize,
     stack: Vec<(String, Section)>,
     nodes: usize,
+    /// Second rings: what they mean depends on the rest of the file.
+    rings: Vec<Interface>,
     warned: BTreeSet<String>,
 }
 
@@ -126,6 +130,7 @@ impl<'a> Parser<'a> {
             line: 0,
             stack: Vec::new(),
             nodes: 0,
+            rings: Vec::new(),
             warned: BTreeSet::new(),
         }
     }
@@ -155,7 +160,32 @@ impl<'a> Parser<'a> {
                 }
             }
         }
-        if self.stack.is_empty() { Ok(()) } else { Err(self.error("Missing closing brace")) }
+        if !self.stack.is_empty() {
+            return Err(self.error("Missing closing brace"));
+        }
+        self.place_rings()
+    }
+
+    /// With a node list (corosync 3) `ringnumber` means nothing, and such a section speaks of link
+    /// 0. A file of the generations before means a second ring; its settings must not replace those
+    /// of the first.
+    fn place_rings(&mut self) -> Result<(), ParseError> {
+        for mut interface in std::mem::take(&mut self.rings) {
+            if let Some(ring) = interface.ring
+                && self.nodes == 0
+            {
+                self.warn(
+                    format!("ring {ring}"),
+                    format!(
+                        "the interface with ringnumber {ring} is not used: redundant rings are \
+                         links of transport knet now, and need a nodelist"
+                    ),
+                );
+                interface.link = ring;
+            }
+            self.close_interface(interface)?;
+        }
+        Ok(())
     }
 
     fn warn(&mut self, about: String, text: String) {
@@ -224,7 +254,12 @@ impl<'a> Parser<'a> {
                     && key == "linknumber"
                 {
                     interface.link = link;
+                    interface.ring = None;
                     return Ok(());
+                }
+                if key == "ringnumber" && interface.link == 0 {
+                    interface.ring =
+                        String::from_utf8_lossy(&value).parse().ok().filter(|ring| *ring > 0);
                 }
                 match INTERFACE_KEYS.iter().find(|known| **known == key) {
                     Some(known) => {
@@ -345,6 +380,10 @@ impl<'a> Parser<'a> {
             Section::Plain | Section::Member | Section::UidGid => Ok(()),
             Section::Node => {
                 self.nodes += 1;
+                Ok(())
+            }
+            Section::Interface(interface) if interface.ring.is_some() => {
+                self.rings.push(interface);
                 Ok(())
             }
             Section::Interface(interface) => self.close_interface(interface),

@@ -298,3 +298,20 @@ fn knets_demands_are_named() {
         assert_eq!(config.unwrap_err(), wanted, "{keys}");
     }
 }
+
+#[test]
+fn a_second_ring_of_old_does_not_replace_the_first() {
+    let rings = "rrp_mode: passive\ninterface {\n ringnumber: 0\n bindnetaddr: 192.168.100.0\n mcastaddr: 239.255.1.1\n mcastport: 5405\n}\ninterface {\n ringnumber: 1\n bindnetaddr: 10.0.42.0\n mcastaddr: 239.255.2.1\n mcastport: 5415\n}";
+    let (map, config, _) = read_text(&totem(rings));
+    let config = config.unwrap();
+    assert_eq!((config.bind.to_string().as_str(), config.port), ("192.168.100.10", 5405));
+    assert_eq!(map.get_text("totem.interface.1.bindnetaddr").as_deref(), Some("10.0.42.0"));
+    // With a node list it is as with corosync 3: the number does not select the link.
+    let (map, config, _) = read_text(&format!(
+        "{}{TWO_LINKS}",
+        totem("interface {\n ringnumber: 1\n mcastport: 5415\n}")
+    ));
+    let ports: Vec<u16> = config.unwrap().knet.unwrap().links.iter().map(|l| l.port).collect();
+    assert_eq!(ports, [5415, 5406]);
+    assert_eq!(map.get("totem.interface.1.mcastport"), None);
+}
