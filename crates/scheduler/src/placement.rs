@@ -58,12 +58,14 @@ impl Sched {
                 self.apply_stickiness(leaf);
             }
         }
+        let all: Vec<(RscIx, Vec<RscIx>)> =
+            self.top.iter().map(|top| (*top, self.leaves(*top))).collect();
         for node in self.node_order.clone() {
-            for rsc in self.top.clone() {
-                for leaf in self.leaves(rsc) {
-                    self.check_threshold(leaf, node);
+            for (rsc, leaves) in &all {
+                for leaf in leaves {
+                    self.check_threshold(*leaf, node);
                 }
-                self.apply_exclusive_probes(rsc, node);
+                self.apply_exclusive_probes(*rsc, node);
             }
         }
     }
@@ -95,9 +97,11 @@ impl Sched {
     }
 
     fn check_threshold(&mut self, rsc: RscIx, node: NodeIx) {
-        let key = crate::text::op_key(&self.rscs[rsc].id, "clear_failcount", 0);
-        if !self.find_actions(rsc, &key, Some(node)).is_empty() {
-            return;
+        if !self.rscs[rsc].actions.is_empty() {
+            let key = self.rscs[rsc].task_key("clear_failcount");
+            if !self.find_actions(rsc, &key, Some(node)).is_empty() {
+                return;
+            }
         }
         if let Some(banned) = self.threshold_reached(rsc, node) {
             let source = self.threshold_source(rsc, node);

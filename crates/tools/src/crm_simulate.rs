@@ -157,5 +157,7 @@ fn work(parsed: &Parsed, out: &mut Out) -> Result<CrmExit, Fail> {
     }
     let mut run = run::Run::new(parsed, out.quiet)?;
     run.go(parsed, out)?;
+    // The program ends here; to take a big document apart would only cost time.
+    std::mem::forget(run);
     Ok(CrmExit::Ok)
 }

@@ -139,7 +139,11 @@ fn code_of(name: &str) -> u8 {
         return 0;
     }
     let (from, to) = (STARTS[name.len()], STARTS[name.len() + 1]);
-    let place = KNOWN[from as usize..to as usize].iter().position(|known| *known == name);
+    // Names of a length mostly differ at one of their ends.
+    let ends = |name: &str| (name.as_bytes().first().copied(), name.as_bytes().last().copied());
+    let own = ends(name);
+    let mut candidates = KNOWN[from as usize..to as usize].iter();
+    let place = candidates.position(|known| ends(known) == own && *known == name);
     place.map_or(0, |place| from + place as u8 + 1)
 }
 

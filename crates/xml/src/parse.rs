@@ -122,6 +122,41 @@ fn read_attrs(tag: &BytesStart<'_>, packer: &mut Packer) -> Result<Attrs, String
     Ok(packer.take())
 }
 
+/// What a byte may be to a reader of attributes. Most of a document's bytes are looked at here.
+mod class {
+    /// Part of a name as people write them.
+    pub(super) const NAME: u8 = 1;
+    /// Ends a value in double quotes.
+    pub(super) const DOUBLE: u8 = 2;
+    /// Ends a value in single quotes.
+    pub(super) const SINGLE: u8 = 4;
+    /// Makes a value more than its text.
+    pub(super) const ODD: u8 = 8;
+
+    pub(super) const OF: [u8; 256] = {
+        let mut table = [0; 256];
+        let mut byte = 0;
+        while byte < 256 {
+            table[byte] = match byte as u8 {
+                b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'_' | b'-' | b':' | b'.' | b'#' => NAME,
+                b'"' => DOUBLE,
+                b'\'' => SINGLE,
+                b'&' | b'\t' | b'\n' | b'\r' => ODD,
+                _ => 0,
+            };
+            byte += 1;
+        }
+        table
+    };
+}
+
+/// The first byte from `at` on that is of one of the classes (or, with `not`, of none).
+fn find_class(bytes: &[u8], at: usize, classes: u8, not: bool) -> Option<usize> {
+    let rest = bytes.get(at..)?;
+    let length = rest.iter().position(|b| (class::OF[usize::from(*b)] & classes != 0) != not)?;
+    Some(at + length)
+}
+
 /// Reads attributes as everybody writes them: `name="value"` with white space between, without
 /// references in the values. `None` if there is anything else.
 fn read_plain_attrs(raw: &str, packer: &mut Packer) -> Option<()> {
@@ -134,23 +169,19 @@ fn read_plain_attrs(raw: &str, packer: &mut Packer) -> Option<()> {
         if at == bytes.len() {
             return Some(());
         }
-        let name_from = at;
-        while bytes.get(at).is_some_and(|b| b.is_ascii_alphanumeric() || b"_-:.#".contains(b)) {
-            at += 1;
-        }
-        let name = &raw[name_from..at];
-        let quote = *bytes.get(at + 1)?;
-        if name.is_empty() || bytes[at] != b'=' || !matches!(quote, b'"' | b'\'') {
-            return None;
-        }
-        let value_from = at + 2;
-        let length = bytes
-            .get(value_from..)?
-            .iter()
-            .position(|b| *b == quote || matches!(b, b'&' | b'\t' | b'\n' | b'\r'))?;
-        at = value_from + length + 1;
+        let equals = find_class(bytes, at, class::NAME, true)?;
+        let name = &raw[at..equals];
+        let (quote, ends) = match (bytes[equals], bytes.get(equals + 1)?) {
+            (b'=', b'"') => (b'"', class::DOUBLE),
+            (b'=', b'\'') => (b'\'', class::SINGLE),
+            _ => return None,
+        };
+        let value_from = equals + 2;
+        let value_to = find_class(bytes, value_from, ends | class::ODD, false)?;
+        at = value_to + 1;
         let ended = bytes.get(at).is_none_or(u8::is_ascii_whitespace);
-        if bytes[at - 1] != quote || !ended || !packer.push(name, &raw[value_from..at - 1]) {
+        let value = &raw[value_from..value_to];
+        if name.is_empty() || bytes[value_to] != quote || !ended || !packer.push(name, value) {
             return None;
         }
     }
