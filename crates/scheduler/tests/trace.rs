@@ -8,8 +8,10 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use base::Json;
+use scheduler::synthetic::{Dice, random};
 use scheduler::trace::Source;
 use scheduler::{Input, PlanOptions, Sched, explain};
+use xml::Element;
 
 fn inputs() -> Vec<PathBuf> {
     let workspace = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
@@ -50,6 +52,30 @@ fn everything_can_be_explained(sched: &Sched, name: &str) {
     }
 }
 
+/// Plans with and without the trace, compares, explains all; changes of scores without a source.
+fn check(cib: Element, name: &str) -> Vec<String> {
+    let cib = Arc::new(cib);
+    let input = Input { now: 1_500_000_000, show_scores: true, ..Input::default() };
+    let options = PlanOptions { input, transition_id: 7, compat_2_1: false };
+    let off = scheduler::schedule(&cib, options);
+    assert!(off.sched.trace.is_none());
+    let traced = Input { trace: true, ..input };
+    let on = scheduler::schedule(&cib, PlanOptions { input: traced, ..options });
+    assert!(off.sched.graph_text() == on.sched.graph_text(), "{name}: another graph");
+    assert_eq!(off.summary, on.summary, "{name}");
+    assert_eq!(off.sched.score_lines, on.sched.score_lines, "{name}");
+    everything_can_be_explained(&on.sched, name);
+    let trace = on.sched.trace.as_ref().unwrap();
+    trace
+        .all_scores()
+        .filter(|c| c.source == Source::Unknown)
+        .map(|c| {
+            let (rsc, node) = (&on.sched.rscs[c.rsc].id, &on.sched.nodes[c.node].name);
+            format!("{name}: {rsc} on {node} {:?} -> {:?}", c.before, c.after)
+        })
+        .collect()
+}
+
 #[test]
 fn the_plan_is_the_same_with_and_without_the_trace() {
     let all = inputs();
@@ -58,25 +84,16 @@ fn the_plan_is_the_same_with_and_without_the_trace() {
     for path in all {
         let name = path.file_stem().unwrap().to_string_lossy().into_owned();
         let Ok(cib) = xml::parse(&std::fs::read_to_string(&path).unwrap()) else { continue };
-        let cib = Arc::new(cib);
-        let input = Input { now: 1_500_000_000, show_scores: true, ..Input::default() };
-        let options = PlanOptions { input, transition_id: 7, compat_2_1: false };
-        let off = scheduler::schedule(&cib, options);
-        assert!(off.sched.trace.is_none());
-        let on = scheduler::schedule(
-            &cib,
-            PlanOptions { input: Input { trace: true, ..input }, ..options },
-        );
-        assert!(off.sched.graph_text() == on.sched.graph_text(), "{name}: another graph");
-        assert_eq!(off.summary, on.summary, "{name}");
-        assert_eq!(off.sched.score_lines, on.sched.score_lines, "{name}");
-        let trace = on.sched.trace.as_ref().unwrap();
-        for c in trace.all_scores().filter(|c| c.source == Source::Unknown) {
-            let rsc = &on.sched.rscs[c.rsc].id;
-            let node = &on.sched.nodes[c.node].name;
-            gaps.push(format!("{name}: {rsc} on {node} {:?} -> {:?}", c.before, c.after));
-        }
-        everything_can_be_explained(&on.sched, &name);
+        gaps.extend(check(cib, &name));
+    }
+    assert!(gaps.is_empty(), "{} changes without a source:\n{}", gaps.len(), gaps.join("\n"));
+}
+
+#[test]
+fn so_it_is_for_made_up_clusters() {
+    let mut gaps = Vec::new();
+    for seed in 0..150 {
+        gaps.extend(check(random(&mut Dice::new(seed)), &format!("seed {seed}")));
     }
     assert!(gaps.is_empty(), "{} changes without a source:\n{}", gaps.len(), gaps.join("\n"));
 }

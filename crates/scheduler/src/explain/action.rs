@@ -331,7 +331,13 @@ impl Sched {
                 other.task == base || other.task == action.task || monitors
             })
         };
-        let cause = first.or_else(member)?;
+        let any = || action.before.iter().map(|relation| relation.action).find(blocked);
+        let Some(cause) = first.or_else(member).or_else(any) else {
+            let rsc = action.rsc?;
+            let r = &self.rscs[rsc];
+            let nowhere = r.variant == Variant::Primitive && r.assigned.is_none();
+            return nowhere.then(|| self.nowhere_short(rsc));
+        };
         let words = self.action_words(cause);
         let why = self.obstacle(cause).or_else(|| self.implied_obstacle(cause, depth + 1));
         Some(match why {
@@ -368,7 +374,7 @@ impl Sched {
         if n.unclean && !self.can_fence(Some(node)) {
             return Some(format!("node {} must be fenced and cannot be", n.name));
         }
-        if !n.online || n.pending {
+        if !n.online || n.pending || n.unclean {
             return self.node_is(node).map(|state| format!("node {} {state}", n.name));
         }
         let rsc = action.rsc?;
