@@ -280,7 +280,11 @@ fn contents(
         _ => {}
     }
     let input = request.input.ok_or_else(|| only_rc(Rc::EINVAL))?;
-    let input = if op == Op::Patch || xpath { input } else { section_of_input(input, section) };
+    let input = if op == Op::Patch || xpath {
+        input
+    } else {
+        section_of_input(input, section).ok_or_else(|| only_rc(Rc::EINVAL))?
+    };
     match op {
         Op::Create if xpath => {
             let section = if request.like_2_1_5 { "/*" } else { section };
@@ -313,12 +317,12 @@ fn contents(
     }
 }
 
-/// A whole document given for one section stands for that section of it.
-fn section_of_input<'a>(input: &'a Element, section: &str) -> &'a Element {
+/// A whole document given for one section stands for that section of it, which must be there.
+fn section_of_input<'a>(input: &'a Element, section: &str) -> Option<&'a Element> {
     if input.name() != "cib" || matches!(section, "" | "cib" | "all") {
-        return input;
+        return Some(input);
     }
-    find_section(input, section).and_then(|path| input.element_at(&path)).unwrap_or(input)
+    find_section(input, section).and_then(|path| input.element_at(&path))
 }
 
 fn erase(cib: &mut Element) {

@@ -172,3 +172,24 @@ fn a_full_copy_keeps_its_counters() {
     request.digest = Some("0123");
     assert_eq!(perform(&doc(), Op::Replace, &request).rc, Rc::OLD_DATA);
 }
+
+#[test]
+fn a_document_given_for_a_section_stands_for_that_section() {
+    let cib = Arc::new(xml::parse(DOC).unwrap());
+    let attempt = |op, section, text: &str| {
+        let input = xml::parse(text).unwrap();
+        let request = Request { section, input: Some(&input), now: "now", ..Request::default() };
+        perform(&cib, op, &request)
+    };
+    let whole = DOC.replace("epoch=\"5\"", "epoch=\"99\"").replace("id=\"A\"", "id=\"Z\"");
+    let outcome = attempt(Op::Replace, "resources", &whole);
+    let new = outcome.document.unwrap();
+    assert_eq!(new.get("epoch"), Some("6"));
+    assert!(new.find_id("Z").is_some() && new.find_id("A").is_none());
+    let new = attempt(Op::Modify, "resources", &whole).document.unwrap();
+    assert!(new.find_id("Z").is_some() && new.find_id("A").is_some());
+    for op in [Op::Replace, Op::Modify, Op::Create, Op::Delete] {
+        let outcome = attempt(op, "resources", "<cib epoch='99'/>");
+        assert_eq!((outcome.rc, outcome.document.is_none()), (Rc::EINVAL, true), "{op:?}");
+    }
+}
