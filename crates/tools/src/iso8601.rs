@@ -83,7 +83,7 @@ fn offset_text(offset: i32) -> String {
 }
 
 impl Style {
-    /// A date as asked for; in its own offset when `own`, else in UTC (or local time).
+    /// A date as asked for; in its own offset when `own` (or asked to), else in UTC.
     fn show(&self, date: DateTime, own: bool) -> String {
         if self.epoch {
             return date.epoch.to_string();
@@ -91,16 +91,12 @@ impl Style {
         if self.seconds {
             return (date.epoch - days_from_civil(1, 1, 1) * 86_400).to_string();
         }
-        let offset = match (self.local, own) {
-            (true, _) => crate::clock::local_offset(date.epoch),
-            (false, true) => date.offset,
-            (false, false) => 0,
-        };
+        let offset = if self.local || own { date.offset } else { 0 };
         let f = DateTime { epoch: date.epoch, offset }.fields();
         let day = if self.ordinal {
-            format!("{:04}-{:03}", f.year, f.yearday)
+            format!("{}-{:03}", f.year, f.yearday)
         } else if self.week {
-            format!("{:04}-W{:02}-{}", f.weekyear, f.week, f.weekday)
+            format!("{}-W{:02}-{}", f.weekyear, f.week, f.weekday)
         } else {
             format!("{:04}-{:02}-{:02}", f.year, f.month, f.day)
         };
