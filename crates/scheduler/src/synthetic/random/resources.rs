@@ -38,7 +38,7 @@ impl Maker<'_, '_> {
             let kinds = if self.calm { 9 } else { 12 };
             let resource = match self.dice.roll(kinds) {
                 0..=3 => self.primitive("p", true),
-                4 if template => self.from_template(),
+                4 if template => self.primitive_of_template(),
                 4 | 5 => self.group(true),
                 6 | 7 => self.clone_of(),
                 8 => self.promotable(),
@@ -142,7 +142,7 @@ impl Maker<'_, '_> {
         list
     }
 
-    fn from_template(&mut self) -> Element {
+    fn primitive_of_template(&mut self) -> Element {
         let id = self.id("t");
         self.targets.push(id.clone());
         self.agents.push((id.clone(), "ocf", "pacemaker", "Dummy"));
