@@ -17,6 +17,7 @@ help:
 	@echo 'make demo [KEEP=1]   three hosts, a web page, a power cut: watch it fail over'
 	@echo 'make test            everything: format, lints, unit tests, conformance, acceptance'
 	@echo 'make acceptance      the handbook walk on namespaced hosts (as root)'
+	@echo 'make fuzz            TARGET=NAME TIME=SECONDS: random input at every parser (docs/fuzzing.md)'
 	@echo 'make bench           measurements beside Debian'"'"'s own stack'
 	@echo 'make install DESTDIR=DIR [PREFIX=/usr]   lay out the drop-in tree'
 
@@ -44,6 +45,9 @@ check:
 
 acceptance: tree
 	@$(TREE)/usr/bin/quorate acceptance $(SCENARIO)
+
+fuzz:
+	@fuzz/run $(or $(TARGET),all) $(or $(TIME),60)
 
 bench: tree
 	@$(TREE)/usr/bin/quorate bench $(ROUNDS)
