@@ -49,8 +49,31 @@ pub(crate) fn acceptance(args: &[String]) -> i32 {
     run_sandboxed("acceptance", &args[1..], false)
 }
 
-/// `quorate bench [ROUNDS]`.
+const BENCH_USAGE: &str = "\
+Usage: quorate bench [ROUNDS [cluster]]    engine and whole stack beside Debian's, in namespaces;
+                                           `cluster`: the whole stack alone
+       quorate bench cib [ROUNDS]          the document and the commands on it
+       quorate bench scheduler [...]       plans, beside Debian's crm_simulate
+";
+
+/// `quorate bench …`.
 pub(crate) fn bench(args: &[String]) -> i32 {
+    let is_known =
+        |word: &String| word == "cluster" || word.parse::<usize>().is_ok_and(|rounds| rounds > 0);
+    match args.get(1).map(String::as_str) {
+        Some("--help" | "-h" | "help") => {
+            print!("{BENCH_USAGE}");
+            return 0;
+        }
+        Some("cib" | "scheduler") => {}
+        _ => {
+            if let Some(bad) = args[1..].iter().find(|word| !is_known(word)) {
+                eprintln!("quorate bench: `{bad}` is no number of rounds and no measurement");
+                eprint!("{BENCH_USAGE}");
+                return base::CrmExit::Usage.code();
+            }
+        }
+    }
     // Measurements without hosts are a command of their own.
     if args.get(1).is_some_and(|what| what == "cib") {
         let run = cage::again("bench-cib").args(&args[2..]).status();
