@@ -249,7 +249,10 @@ impl Sched {
         }
         self.rscs[group].assigning = false;
         self.rscs[group].unassigned = false;
-        chosen
+        // A group whose members go their own ways is nowhere itself: it takes up no place of a
+        // clone's instance on its first member's node. The specification leaves this open; it is
+        // what Pacemaker 2.1.5 shows.
+        chosen.filter(|_| self.rscs[group].colocated)
     }
 
     /// Nodes in order of preference. Source: §2.

@@ -110,7 +110,10 @@ impl Maker<'_, '_> {
             ]
         };
         for (name, interval, role) in offers {
-            // Upstream does not come to rest with monitors of what is stopped.
+            // Monitors of what is stopped belong to unique clones, too: to the one instance that a
+            // clone with no places has, and that is not wanted, whose history is then deleted on
+            // and on. (Pacemaker 2.1.5 does the same when `globally-unique` is set. It rests where
+            // only `clone-node-max` is more than one: newer ones, and we, read that as unique.)
             if !self.dice.once_in(2) || (self.calm && *role == Some("Stopped")) {
                 continue;
             }
