@@ -13,7 +13,7 @@ use base::CrmExit;
 use crate::options::Table;
 
 /// The command lines of all tools.
-pub fn tables() -> [&'static Table; 19] {
+pub fn tables() -> [&'static Table; 20] {
     [
         &crate::attrd_updater::TABLE,
         &crate::cibadmin::TABLE,
@@ -24,6 +24,7 @@ pub fn tables() -> [&'static Table; 19] {
         &crate::wrappers::MASTER,
         &crate::crm_mon::TABLE,
         &crate::crm_node::TABLE,
+        &crate::crm_report::TABLE,
         &crate::crm_resource::TABLE,
         &crate::crm_rule::TABLE,
         &crate::crm_shadow::TABLE,

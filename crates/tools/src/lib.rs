@@ -15,6 +15,7 @@ pub mod crm_diff;
 pub mod crm_error;
 pub mod crm_mon;
 pub mod crm_node;
+pub mod crm_report;
 pub mod crm_resource;
 pub mod crm_rule;
 pub mod crm_shadow;
@@ -55,6 +56,7 @@ pub fn applets() -> Vec<Applet> {
         sbin("crm_master", wrappers::master),
         sbin("crm_mon", crm_mon::main),
         sbin("crm_node", crm_node::main),
+        sbin("crm_report", crm_report::main),
         sbin("crm_resource", crm_resource::main),
         sbin("crm_rule", crm_rule::main),
         sbin("crm_shadow", crm_shadow::main),
