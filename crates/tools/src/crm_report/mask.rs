@@ -107,7 +107,8 @@ impl Masker {
         let mut done = 0;
         for pair in self.pairs.captures_iter(segment) {
             let (Some(key), Some(value)) = (pair.get(1), pair.get(3)) else { continue };
-            if !self.is_secret(key.as_str()) && !(named && key.as_str() == "value") {
+            let is_its_value = named && key.as_str() == "value";
+            if !self.is_secret(key.as_str()) && !is_its_value {
                 continue;
             }
             found(value.as_str());
