@@ -39,7 +39,7 @@ impl Masker {
         }
         Ok(Masker {
             names,
-            pairs: build(r#"([A-Za-z0-9_.\-]+)(\s*[=:]\s*)("[^"]*"|'[^']*'|[^\s"'<>]+)"#)?,
+            pairs: build(r#"([A-Za-z0-9_.\-]+)["']?(\s*[=:]\s*)("[^"]*"|'[^']*'|[^\s"'<>]+)"#)?,
             // No `<` can be inside a value, so a stray quote does not swallow the rest of a log.
             tag: build(r#"^<[A-Za-z](?:[^<>"']|"[^"<]*"|'[^'<]*')*>"#)?,
             known: BTreeSet::new(),
@@ -57,6 +57,10 @@ impl Masker {
             let value = bare(value);
             if value.len() >= REMEMBERED_MIN && !value.starts_with("lrm://") && value != MASK {
                 found.insert(value.to_owned());
+                // A log has the value itself, not as XML spells it; `&amp;` comes last.
+                let plain = [("&lt;", "<"), ("&gt;", ">"), ("&quot;", "\""), ("&apos;", "'")];
+                let plain = plain.iter().fold(value.to_owned(), |text, (a, b)| text.replace(a, b));
+                found.insert(plain.replace("&amp;", "&"));
             }
         }));
         self.known.extend(found);
@@ -151,6 +155,7 @@ mod tests {
             ),
             ("login passwd=abc user=me\n", "login passwd=****** user=me\n"),
             ("Password: abc", "Password: ******"),
+            (r#"{"passwd": "abc", "x": 1}"#, r#"{"passwd": "******", "x": 1}"#),
             ("API_TOKEN=1\nx=2\n", "API_TOKEN=******\nx=2\n"),
             (
                 r#"graph <attributes passwd="s" ip="1"/>"#,
@@ -171,6 +176,8 @@ mod tests {
             r#"<nvpair name="passwd" value="s3cret-x"/><nvpair name="passwd" value="abc"/>"#,
         );
         assert_eq!(masker.mask("fence_x -p s3cret-x abc"), "fence_x -p ****** abc");
+        masker.learn(r#"<nvpair name="passwd" value="a&amp;b&lt;c"/>"#);
+        assert_eq!(masker.mask("fence_x -p a&b<c"), "fence_x -p ******");
     }
 
     #[test]
