@@ -31,6 +31,16 @@ struct Cost {
 
 /// Measures all sizes, or those whose numbers of resources and nodes (`1000x16`) are in `args`.
 pub(crate) fn run(args: &[String]) -> i32 {
+    let is_size = |word: &String| {
+        word.split_once('x').is_some_and(|(resources, nodes)| {
+            resources.parse::<usize>().is_ok() && nodes.parse::<usize>().is_ok()
+        })
+    };
+    if let Some(word) = args.iter().find(|word| !is_size(word)) {
+        let is_help = matches!(word.as_str(), "--help" | "-h");
+        println!("Usage: quorate bench scheduler [RESOURCESxNODES...], as 1000x16");
+        return if is_help { 0 } else { base::CrmExit::Usage.code() };
+    }
     let wanted: Vec<(usize, usize)> = args
         .iter()
         .filter_map(|size| size.split_once('x'))
@@ -72,6 +82,8 @@ fn measure(sizes: &[(usize, usize)]) -> io::Result<()> {
             let ours_text = ours.map_or(("–".into(), "–".into()), show);
             let debian_text = debian.map_or(("> 60".into(), "–".into()), show);
             let ratio = |get: fn(Cost) -> f64| match (ours, debian) {
+                // A time below the clock's grain says nothing.
+                (Some(ours), Some(_)) if get(ours) <= 0.0 => "–".to_owned(),
                 (Some(ours), Some(debian)) => format!("{:.0} ×", get(debian) / get(ours)),
                 _ => "–".to_owned(),
             };
