@@ -77,10 +77,13 @@ fn measure(sizes: &[(usize, usize)]) -> io::Result<()> {
             drop(text);
             let own = std::env::current_exe()?;
             let ours = best_of(3, &own, &file)?;
-            let debian =
-                if Path::new(DEBIAN).exists() { one_run(Path::new(DEBIAN), &file)? } else { None };
+            let is_there = Path::new(DEBIAN).exists();
+            let debian = if is_there { one_run(Path::new(DEBIAN), &file)? } else { None };
             let ours_text = ours.map_or(("–".into(), "–".into()), show);
-            let debian_text = debian.map_or(("> 60".into(), "–".into()), show);
+            let debian_text = debian.map_or_else(
+                || (if is_there { "> 60" } else { "–" }.to_owned(), "–".to_owned()),
+                show,
+            );
             let ratio = |get: fn(Cost) -> f64| match (ours, debian) {
                 // A time below the clock's grain says nothing.
                 (Some(ours), Some(_)) if get(ours) <= 0.0 => "–".to_owned(),
