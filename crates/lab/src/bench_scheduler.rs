@@ -2,7 +2,9 @@
 //! table in Markdown (see `docs/performance.md`).
 //!
 //! User seconds and peak memory are those of the whole process as the kernel counts them; the
-//! library call is the scheduler alone on a document that is read already.
+//! library call is the scheduler alone on a document that is read already. The kernel counts what
+//! this process held when it started another as that one's peak, too: ours, which needs less than
+//! this process, is shown too large for that reason, and at large sizes by far.
 
 use std::io;
 use std::os::unix::process::CommandExt;
