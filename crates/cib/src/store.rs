@@ -319,7 +319,7 @@ pub fn settle(document: &mut Element) {
 
 /// The newest schema that a document without one validates with.
 fn best_schema(document: &Element) -> Option<&'static str> {
-    schema::KNOWN.into_iter().rev().find(|name| {
+    schema::known().rev().find(|name| {
         schema::version_of(name).is_some_and(|version| {
             let mut named = document.clone();
             named.set("validate-with", *name);

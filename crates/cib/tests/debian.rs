@@ -7,6 +7,8 @@
 
 #![allow(clippy::unwrap_used)]
 
+mod common;
+
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
@@ -15,46 +17,20 @@ use std::sync::Arc;
 use cib::options::call;
 use cib::request::{Request, perform};
 use cib::{Op, digest, schema, upgrade};
+use common::{Dice, cases, files_below};
 use xml::{Element, Node, NodePath};
-
-fn cases() -> PathBuf {
-    let shared = std::env::var_os("QUORATE_SHARED").map_or_else(
-        || Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared"),
-        PathBuf::from,
-    );
-    shared.join("cases")
-}
-
-struct Dice(u64);
-
-impl Dice {
-    fn roll(&mut self, bound: usize) -> usize {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        (self.0 % bound.max(1) as u64) as usize
-    }
-}
 
 /// Documents of the cases that 2.1.5 can read, in a random order.
 fn documents(dice: &mut Dice) -> Vec<(String, Element)> {
     let mut found = Vec::new();
-    let mut folders = vec![cases()];
-    while let Some(folder) = folders.pop() {
-        let mut paths: Vec<PathBuf> =
-            fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
-        paths.sort();
-        for path in paths {
-            if path.is_dir() {
-                folders.push(path);
-            } else if let Ok(text) = fs::read_to_string(&path)
-                && (2_000..60_000).contains(&text.len())
-                && let Ok(document) = xml::parse(&text)
-                && document.name() == "cib"
-                && document.child("configuration").is_some()
-            {
-                found.push((path.file_name().unwrap().to_string_lossy().into_owned(), document));
-            }
+    for path in files_below(cases()) {
+        if let Ok(text) = fs::read_to_string(&path)
+            && (2_000..60_000).contains(&text.len())
+            && let Ok(document) = xml::parse(&text)
+            && document.name() == "cib"
+            && document.child("configuration").is_some()
+        {
+            found.push((path.file_name().unwrap().to_string_lossy().into_owned(), document));
         }
     }
     for at in (1..found.len()).rev() {
@@ -380,11 +356,7 @@ fn debian_upgrades_alike() {
     let directory = std::env::var_os("QUORATE_DEBIAN").map_or("/usr/sbin".into(), PathBuf::from);
     let debian = Debian { directory, folder };
     let mut dice = Dice(0x1357_9bdf_0246_8ace);
-    let mut inputs: Vec<PathBuf> = fs::read_dir(cases().join("schemas/2.10-to-3.0/input"))
-        .unwrap()
-        .map(|entry| entry.unwrap().path())
-        .collect();
-    inputs.sort();
+    let inputs = common::files(&cases().join("schemas/2.10-to-3.0/input"));
     let (mut rewritten, mut told) = (0, 0);
     let mut wrong: Vec<String> = Vec::new();
     for round in 0..100 {

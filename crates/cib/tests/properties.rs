@@ -3,24 +3,16 @@
 
 #![allow(clippy::unwrap_used)]
 
+mod common;
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use cib::options::call;
 use cib::request::{Outcome, Request, perform};
 use cib::{Op, Rc, digest, sample};
+use common::Dice;
 use xml::{Element, Node, NodePath, XPath};
-
-struct Dice(u64);
-
-impl Dice {
-    fn roll(&mut self, bound: usize) -> usize {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        (self.0 % bound.max(1) as u64) as usize
-    }
-}
 
 fn paths(element: &Element) -> Vec<NodePath> {
     fn walk(element: &Element, at: NodePath, paths: &mut Vec<NodePath>) {

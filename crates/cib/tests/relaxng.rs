@@ -3,6 +3,8 @@
 
 #![allow(clippy::unwrap_used)]
 
+mod common;
+
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -10,56 +12,24 @@ use std::process::Command;
 use std::sync::Arc;
 
 use cib::schema::{self, Version};
+use common::{Dice, cases, files_below};
 use xml::{Element, Node, NodePath};
-
-fn cases() -> PathBuf {
-    let shared = std::env::var_os("QUORATE_SHARED").map_or_else(
-        || Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared"),
-        PathBuf::from,
-    );
-    let cases = shared.join("cases");
-    assert!(cases.is_dir(), "{} is missing; set QUORATE_SHARED", cases.display());
-    cases
-}
 
 /// All CIBs of the cases, without their status.
 fn documents() -> Vec<(String, Element)> {
     let mut found = Vec::new();
-    let mut folders = vec![cases()];
-    while let Some(folder) = folders.pop() {
-        let mut paths: Vec<PathBuf> =
-            fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
-        paths.sort();
-        for path in paths {
-            if path.is_dir() {
-                folders.push(path);
-            } else if path.extension().is_some_and(|extension| extension == "xml")
-                && let Ok(mut document) = xml::parse(&fs::read_to_string(&path).unwrap_or_default())
-                && document.name() == "cib"
-            {
-                if let Some(status) = document.child_mut("status") {
-                    status.clear_children();
-                }
-                found.push((path.file_name().unwrap().to_string_lossy().into_owned(), document));
+    for path in files_below(cases()) {
+        if path.extension().is_some_and(|extension| extension == "xml")
+            && let Ok(mut document) = xml::parse(&fs::read_to_string(&path).unwrap_or_default())
+            && document.name() == "cib"
+        {
+            if let Some(status) = document.child_mut("status") {
+                status.clear_children();
             }
+            found.push((path.file_name().unwrap().to_string_lossy().into_owned(), document));
         }
     }
     found
-}
-
-struct Dice(u64);
-
-impl Dice {
-    fn roll(&mut self, bound: usize) -> usize {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        (self.0 % bound.max(1) as u64) as usize
-    }
-
-    fn pick<'a, T>(&mut self, from: &'a [T]) -> &'a T {
-        &from[self.roll(from.len())]
-    }
 }
 
 const VALUES: &[&str] = &[

@@ -1,33 +1,17 @@
 //! Every upgrade of the conformance cases gives the expected document and prints the expected
 //! messages; every configuration of the cases validates as it should.
-//!
-//! The cases lie in `../shared/cases` beside the repository, or where `QUORATE_SHARED` says.
 
 #![allow(clippy::unwrap_used)]
 
+mod common;
+
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use cib::schema::Version;
 use cib::upgrade;
+use common::{Dice, cases, files, files_below};
 use xml::{Element, Node};
-
-fn cases() -> PathBuf {
-    let shared = std::env::var_os("QUORATE_SHARED").map_or_else(
-        || Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared"),
-        PathBuf::from,
-    );
-    let cases = shared.join("cases");
-    assert!(cases.is_dir(), "{} is missing; set QUORATE_SHARED", cases.display());
-    cases
-}
-
-fn files(folder: &Path) -> Vec<PathBuf> {
-    let mut files: Vec<PathBuf> =
-        fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
-    files.sort();
-    files
-}
 
 fn document(path: &Path) -> Element {
     xml::parse(&fs::read_to_string(path).unwrap()).unwrap()
@@ -115,25 +99,18 @@ fn an_upgrade_is_idempotent() {
 /// Every configuration of the cases that names a schema is valid by it.
 #[test]
 fn the_configurations_of_the_cases_are_valid() {
-    let mut folders = vec![cases()];
     let mut seen = 0;
     let mut wrong = Vec::new();
-    while let Some(folder) = folders.pop() {
-        for path in files(&folder) {
-            if path.is_dir() {
-                folders.push(path);
-                continue;
-            }
-            let text = fs::read_to_string(&path).unwrap_or_default();
-            let Ok(document) = xml::parse(&text) else { continue };
-            let name = document.get("validate-with").unwrap_or("");
-            if document.name() != "cib" || cib::schema::version_of(name).is_none() {
-                continue;
-            }
-            seen += 1;
-            if let Err(problems) = cib::schema::validate(&document) {
-                wrong.push(format!("{}: {}", path.display(), problems[0]));
-            }
+    for path in files_below(cases()) {
+        let text = fs::read_to_string(&path).unwrap_or_default();
+        let Ok(document) = xml::parse(&text) else { continue };
+        let name = document.get("validate-with").unwrap_or("");
+        if document.name() != "cib" || cib::schema::version_of(name).is_none() {
+            continue;
+        }
+        seen += 1;
+        if let Err(problems) = cib::schema::validate(&document) {
+            wrong.push(format!("{}: {}", path.display(), problems[0]));
         }
     }
     assert!(seen > 700, "only {seen}");
@@ -143,13 +120,8 @@ fn the_configurations_of_the_cases_are_valid() {
 /// Whatever the input is, an upgrade ends, and what it makes is valid and not upgraded again.
 #[test]
 fn damaged_documents_are_upgraded_or_refused() {
-    let mut dice = 0x2545_f491_4f6c_dd1d_u64;
-    let mut roll = |bound: usize| {
-        dice ^= dice << 13;
-        dice ^= dice >> 7;
-        dice ^= dice << 17;
-        (dice % bound.max(1) as u64) as usize
-    };
+    let mut dice = Dice(0x2545_f491_4f6c_dd1d);
+    let mut roll = |bound: usize| dice.roll(bound);
     let inputs: Vec<Element> = ["2.10-to-3.0", "3.10-to-4.0"]
         .iter()
         .flat_map(|folder| files(&cases().join("schemas").join(folder).join("input")))

@@ -1,30 +1,15 @@
 //! Every single node of every fifth conformance input fails: nothing panics, what is lost is
 //! explained, and nothing is said to run on a node that is gone.
-//!
-//! The inputs are looked for in `$QUORATE_SHARED/cases`, else in `../shared/cases` beside the
-//! workspace.
 #![allow(clippy::unwrap_used, reason = "a test that cannot read its cases must stop")]
 
-use std::path::{Path, PathBuf};
+mod common;
+
 use std::sync::Arc;
 
+use common::inputs;
 use scheduler::Input;
 use scheduler::survive::{Quorum, Study};
 use scheduler::whatif::{Play, settle};
-
-fn inputs() -> Vec<PathBuf> {
-    let workspace = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
-    let shared = match std::env::var_os("QUORATE_SHARED") {
-        Some(dir) => PathBuf::from(dir),
-        None => workspace.join("../shared"),
-    };
-    let dir = shared.join("cases/scheduler/xml");
-    let found = std::fs::read_dir(&dir);
-    assert!(found.is_ok(), "no conformance cases in {}: set QUORATE_SHARED", dir.display());
-    let mut all: Vec<PathBuf> = found.unwrap().map(|entry| entry.unwrap().path()).collect();
-    all.sort();
-    all
-}
 
 #[test]
 fn every_failure_of_one_node_is_judged() {

@@ -1,31 +1,18 @@
 //! Recording why changes nothing, and leaves no change of a score unexplained.
 //!
-//! Runs over all inputs of the conformance cases, looked for in `$QUORATE_SHARED/cases`, else in
-//! `../shared/cases` beside the workspace.
+//! Runs over all inputs of the conformance cases.
 #![allow(clippy::unwrap_used, reason = "a test that cannot read its cases must stop")]
 
-use std::path::{Path, PathBuf};
+mod common;
+
 use std::sync::Arc;
 
 use base::Json;
+use common::inputs;
 use scheduler::synthetic::{Dice, random};
 use scheduler::trace::Source;
 use scheduler::{Input, PlanOptions, Sched, explain};
 use xml::Element;
-
-fn inputs() -> Vec<PathBuf> {
-    let workspace = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
-    let shared = match std::env::var_os("QUORATE_SHARED") {
-        Some(dir) => PathBuf::from(dir),
-        None => workspace.join("../shared"),
-    };
-    let dir = shared.join("cases/scheduler/xml");
-    let found = std::fs::read_dir(&dir);
-    assert!(found.is_ok(), "no conformance cases in {}: set QUORATE_SHARED", dir.display());
-    let mut all: Vec<PathBuf> = found.unwrap().map(|entry| entry.unwrap().path()).collect();
-    all.sort();
-    all
-}
 
 /// Words for all there is; a resource that runs nowhere is told why.
 fn everything_can_be_explained(sched: &Sched, name: &str) {

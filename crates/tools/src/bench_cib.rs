@@ -70,12 +70,13 @@ fn calls() -> io::Result<()> {
     let documents = SIZES.map(|(_, bytes)| Arc::new(sample::of_size(bytes)));
     println!("| call, ms | {} |", SIZES.map(|(name, _)| name).join(" | "));
     println!("|---|---|---|---|");
-    let rows: [Call; 8] = [
+    let rows: [Call; 9] = [
         ("parse", |cib| {
             let text = cib.to_text();
             best(|| xml::parse(&text))
         }),
         ("canonical text", |cib| best(|| cib.to_text())),
+        ("formatted text", |cib| best(|| cib.to_pretty())),
         ("digest", |cib| best(|| cib::digest::v2(cib))),
         ("validate", |cib| best(|| cib::schema::validate(cib))),
         ("diff of one attribute, shared trees", |cib| {

@@ -29,32 +29,14 @@ const UP: Version = Version::MAX;
 
 /// The schemas that 2.1.5 knows, oldest first. Later ones are accepted by name when a document
 /// asks for them, see [`index_of`].
-pub const KNOWN: [&str; 24] = [
-    "pacemaker-1.0",
-    "pacemaker-1.2",
-    "pacemaker-1.3",
-    "pacemaker-2.0",
-    "pacemaker-2.1",
-    "pacemaker-2.2",
-    "pacemaker-2.3",
-    "pacemaker-2.4",
-    "pacemaker-2.5",
-    "pacemaker-2.6",
-    "pacemaker-2.7",
-    "pacemaker-2.8",
-    "pacemaker-2.9",
-    "pacemaker-2.10",
-    "pacemaker-3.0",
-    "pacemaker-3.1",
-    "pacemaker-3.2",
-    "pacemaker-3.3",
-    "pacemaker-3.4",
-    "pacemaker-3.5",
-    "pacemaker-3.6",
-    "pacemaker-3.7",
-    "pacemaker-3.8",
-    "pacemaker-3.9",
-];
+pub fn known() -> impl DoubleEndedIterator<Item = &'static str> {
+    let is_known = |name: &str| version_of(name).is_some_and(|version| version <= LATEST);
+    let names = table::SCHEMA_NAMES.iter().copied();
+    names.filter(move |name| *name != NEXT && is_known(name))
+}
+
+/// A name for the schema under development, which is none: the newest is meant.
+const NEXT: &str = "pacemaker-next";
 
 /// All versions, oldest first.
 pub const VERSIONS: [Version; 26] = [
@@ -71,7 +53,7 @@ pub const NEWEST: Version = 400;
 
 /// The version a schema name stands for; `None` for `none` and unknown names.
 pub fn version_of(name: &str) -> Option<Version> {
-    if name == "pacemaker-next" {
+    if name == NEXT {
         return Some(LATEST);
     }
     let (major, minor) = name.strip_prefix("pacemaker-")?.split_once('.')?;

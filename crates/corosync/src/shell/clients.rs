@@ -127,6 +127,18 @@ impl Daemon {
                 Admission::TooBig => client.invalid_request += 1,
             }
         }
+        self.with_view(now, |engine, view| {
+            engine.handle_request(now, view, conn, bytes, admission);
+        });
+    }
+
+    /// Looks at the statistics that clients track.
+    pub(super) fn poll_stats(&mut self, now: Time) {
+        self.with_view(now, |engine, view| engine.poll_stats(now, view));
+    }
+
+    /// Lets the engine do something with the statistics before it; clears what it wants cleared.
+    fn with_view(&mut self, now: Time, act: impl FnOnce(&mut Engine, &View<'_>)) {
         let view = View {
             now,
             srp: &self.srp,
@@ -137,7 +149,7 @@ impl Daemon {
             sched_misses: &self.sched_misses,
             cleared: RefCell::new(Vec::new()),
         };
-        self.engine.handle_request(now, &view, conn, bytes, admission);
+        act(&mut self.engine, &view);
         for what in view.cleared.into_inner() {
             let is_all = what == "all";
             if what == "totem" || is_all {
@@ -152,21 +164,6 @@ impl Daemon {
                 knet.core_mut().clear_stats();
             }
         }
-    }
-
-    /// Looks at the statistics that clients track.
-    pub(super) fn poll_stats(&mut self, now: Time) {
-        let view = View {
-            now,
-            srp: &self.srp,
-            config: &self.config,
-            transport: &self.transport,
-            ipc: &self.ipc,
-            send_failures: self.send_failures,
-            sched_misses: &self.sched_misses,
-            cleared: RefCell::new(Vec::new()),
-        };
-        self.engine.poll_stats(now, &view);
     }
 
     fn zero_copy(&mut self, now: Time, conn: ConnId, id: i32, bytes: &[u8]) {
