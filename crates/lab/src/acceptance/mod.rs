@@ -13,6 +13,7 @@ mod faults;
 mod handbook;
 mod input;
 mod knet;
+mod merges;
 mod notes;
 
 use std::io;
@@ -33,6 +34,7 @@ const SCENARIOS: &[Scenario] = &[
     ("notes", "groups, rules, standby, clones, promotable clones, services", notes::run),
     ("faults", "failing resources, partitions, killed daemons", faults::run),
     ("events", "alerts, systemd units, suicide, questions without a DC", events::run),
+    ("merges", "partitions that mend", merges::run),
     ("doctor", "what breaks clusters is found and named", doctor::run),
     ("input", "bad configuration, bad updates, random bytes", input::run),
 ];
@@ -139,6 +141,34 @@ impl Walk {
                     println!("     | {line}");
                 }
                 self.failed.push(name.to_owned());
+                self.keep_logs(name);
+            }
+        }
+    }
+
+    /// What the hosts logged until a step failed: all of it beside the tree, the end of it here,
+    /// for whoever reads the output of a machine that is gone.
+    fn keep_logs(&self, failed: &str) {
+        let tree = self.lab.tree(1);
+        let folder = tree.parent().unwrap_or(tree).join("acceptance-logs");
+        let _ = std::fs::create_dir_all(&folder);
+        for n in 1..=self.lab.hosts().len() {
+            for log in ["pacemaker/pacemaker.log", "cluster/corosync.log"] {
+                let line = format!("cat /var/log/{log}");
+                let Ok(said) = self.lab.sh(n, &line) else { continue };
+                let kept = folder.join(format!(
+                    "{}-{}-{}",
+                    self.failed.len(),
+                    crate::lab::name(n),
+                    log.rsplit('/').next().unwrap_or(log)
+                ));
+                let _ = std::fs::write(kept, format!("# {failed}\n{}", said.text));
+                if self.failed.len() == 1 {
+                    println!("     {}: end of {log}:", crate::lab::name(n));
+                    for line in tail(&said.text, 12).lines() {
+                        println!("     | {line}");
+                    }
+                }
             }
         }
     }

@@ -93,6 +93,9 @@ fn is_address(text: &str) -> bool {
         || (text.split('.').count() == 4 && text.split('.').all(|part| part.parse::<u32>().is_ok()))
 }
 
+/// A message or a change of the group, as it came.
+pub struct Arrival(cpg::Event);
+
 /// The connection.
 pub struct Wire {
     cpg: Cpg,
@@ -140,29 +143,49 @@ impl Wire {
     pub fn dispatch(&mut self, group: &mut Group) -> Result<Vec<Event>, CsError> {
         let mut events = Vec::new();
         loop {
-            match self.cpg.dispatch() {
-                Ok(Some(cpg::Event::Deliver { node, message, .. })) => {
-                    self.learn_name(group, node);
-                    events.extend(group.deliver(node, &message));
-                }
-                Ok(Some(cpg::Event::Confchg { members, left, .. })) => {
-                    for member in &members {
-                        self.learn_name(group, member.node);
-                    }
-                    let addresses = |list: &[cpg::Member]| -> Vec<Address> {
-                        list.iter().map(|m| Address { node: m.node, pid: m.pid }).collect()
-                    };
-                    let now = qb::mainloop::now();
-                    events.extend(group.confchg(now, &addresses(&members), &addresses(&left)));
-                }
-                Ok(Some(cpg::Event::TotemConfchg { .. })) => {}
+            match self.receive() {
+                Ok(Some(arrival)) => events.extend(self.take_in(arrival, group)),
                 Ok(None) => return Ok(events),
-                Err(error) if is_busy(error) => return Ok(events),
+                Err(error) if events.is_empty() => return Err(error),
+                Err(_) => return Ok(events),
+            }
+        }
+    }
+
+    /// The next thing that came, not yet handed to the core: who must hear something else first
+    /// does that, then calls [`take_in`](Self::take_in). An error means that the engine is gone.
+    pub fn receive(&mut self) -> Result<Option<Arrival>, CsError> {
+        loop {
+            match self.cpg.dispatch() {
+                Ok(Some(cpg::Event::TotemConfchg { .. })) => {}
+                Ok(Some(event)) => return Ok(Some(Arrival(event))),
+                Ok(None) => return Ok(None),
+                Err(error) if is_busy(error) => return Ok(None),
                 Err(error) => {
                     self.lost = true;
-                    return if events.is_empty() { Err(error) } else { Ok(events) };
+                    return Err(error);
                 }
             }
+        }
+    }
+
+    /// Hands to the core what [`receive`](Self::receive) gave, and returns what it says.
+    pub fn take_in(&mut self, arrival: Arrival, group: &mut Group) -> Vec<Event> {
+        match arrival.0 {
+            cpg::Event::Deliver { node, message, .. } => {
+                self.learn_name(group, node);
+                group.deliver(node, &message)
+            }
+            cpg::Event::Confchg { members, left, .. } => {
+                for member in &members {
+                    self.learn_name(group, member.node);
+                }
+                let addresses = |list: &[cpg::Member]| -> Vec<Address> {
+                    list.iter().map(|m| Address { node: m.node, pid: m.pid }).collect()
+                };
+                group.confchg(qb::mainloop::now(), &addresses(&members), &addresses(&left))
+            }
+            cpg::Event::TotemConfchg { .. } => Vec::new(),
         }
     }
 
