@@ -5,10 +5,12 @@
 //!
 //! Source: `spec/pacemaker-ipc.md` §4.
 
+pub mod calls;
 mod live;
 
 pub use ::cib::options::{Op, call};
-pub use live::{Event, Live};
+pub use calls::Event;
+pub use live::Live;
 
 use std::time::Duration;
 

@@ -92,7 +92,7 @@ fn own_attributes(cib: &mut Live, xpath: &str) -> Option<Element> {
 }
 
 /// Ids of the nodes whose attributes a patch erased as a whole.
-fn erased_nodes(patch: &Element) -> Vec<String> {
+pub fn erased_nodes(patch: &Element) -> Vec<String> {
     patch
         .children_named("change")
         .filter(|change| change.get("operation") == Some("delete"))
