@@ -13,10 +13,11 @@ use base::CrmExit;
 use crate::options::Table;
 
 /// The command lines of all tools.
-pub fn tables() -> [&'static Table; 20] {
+pub fn tables() -> [&'static Table; 21] {
     [
         &crate::attrd_updater::TABLE,
         &crate::cibadmin::TABLE,
+        &crate::cibsecret::TABLE,
         &crate::crm_attribute::TABLE,
         &crate::crm_diff::TABLE,
         &crate::crm_error::TABLE,

@@ -9,6 +9,7 @@ use base::Applet;
 pub mod attrd_updater;
 pub mod bench_cib;
 pub mod cibadmin;
+pub mod cibsecret;
 pub mod clock;
 pub mod crm_attribute;
 pub mod crm_diff;
@@ -49,6 +50,7 @@ pub fn applets() -> Vec<Applet> {
     vec![
         sbin("attrd_updater", attrd_updater::main),
         sbin("cibadmin", cibadmin::main),
+        sbin("cibsecret", cibsecret::main),
         sbin("crm_attribute", crm_attribute::main),
         sbin("crm_diff", crm_diff::main),
         sbin("crm_error", crm_error::main),

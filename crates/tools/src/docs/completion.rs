@@ -18,6 +18,14 @@ enum Values {
     Any,
 }
 
+/// The words that a tool takes in place of options.
+fn commands(table: &Table) -> Vec<&'static str> {
+    match table.tool {
+        "cibsecret" => crate::cibsecret::commands(),
+        _ => Vec::new(),
+    }
+}
+
 const NODES: &str = "crm_node -l 2>/dev/null | cut -d' ' -f2";
 const RESOURCES: &str = "crm_resource -l 2>/dev/null";
 
@@ -76,6 +84,7 @@ pub(super) fn bash(table: &Table) -> String {
         let _ = writeln!(cases, "        {spelled}) COMPREPLY=({reply}); return ;;");
     }
     words.push("--help".to_owned());
+    words.extend(commands(table).into_iter().map(str::to_owned));
     format!(
         "# Made by `quorate docs`.\n_{name}() {{\n    local cur=${{COMP_WORDS[COMP_CWORD]}} \
          prev=${{COMP_WORDS[COMP_CWORD-1]}}\n    if [ \"$cur\" = = ]; then cur=; \
@@ -109,6 +118,10 @@ pub(super) fn zsh(table: &Table) -> String {
             let _ = writeln!(out, "    {short} \\");
         }
     }
+    let commands = commands(table);
+    if !commands.is_empty() {
+        let _ = writeln!(out, "    '1:command:({})' \\", commands.join(" "));
+    }
     out.push_str("    '--help[Show help options]'\n");
     out
 }
@@ -116,6 +129,11 @@ pub(super) fn zsh(table: &Table) -> String {
 /// For fish.
 pub(super) fn fish(table: &Table) -> String {
     let mut out = String::from("# Made by `quorate docs`.\n");
+    let commands = commands(table);
+    if !commands.is_empty() {
+        let (tool, words) = (table.tool, quoted(&commands.join(" ")));
+        let _ = writeln!(out, "complete -c {tool} -n __fish_is_first_token -f -a {words}");
+    }
     for option in table.listed() {
         let short = option.short.map(|short| format!(" -s {}", quoted(&short.to_string())));
         let arg = match (option.arg, values(table, &option)) {
