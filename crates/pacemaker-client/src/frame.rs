@@ -152,7 +152,7 @@ fn word(head: &[u8], at: usize) -> u32 {
     head.get(at..at + 4).map_or(0, |four| u32::from_ne_bytes([four[0], four[1], four[2], four[3]]))
 }
 
-fn text_of(mut bytes: Vec<u8>) -> Result<String, FrameError> {
+pub(crate) fn text_of(mut bytes: Vec<u8>) -> Result<String, FrameError> {
     if bytes.pop() != Some(0) {
         return Err(FrameError::Text);
     }

@@ -17,6 +17,7 @@ pub mod execd;
 pub mod fenced;
 pub mod frame;
 pub mod pacemakerd;
+pub mod remote;
 pub mod schedulerd;
 
 pub use client::{Client, ClientError};
