@@ -346,8 +346,9 @@ fn one_shot(parsed: &Parsed, show: &Show, out: &mut Out) -> Result<CrmExit, Fail
 
 /// Reads the state once.
 pub(crate) fn look() -> Result<View, Rc> {
-    let from_file =
-        std::env::var_os("CIB_file").is_some() || std::env::var_os("CIB_shadow").is_some();
+    // The daemons of this host know nothing of a file or of another host's cluster.
+    let elsewhere = ["CIB_file", "CIB_shadow", "CIB_port"];
+    let from_file = elsewhere.iter().any(|name| std::env::var_os(name).is_some());
     let wish = Wish { tool: "crm_mon", user: None, writes: false };
     if from_file {
         let document = Source::open(&wish)?.document()?;

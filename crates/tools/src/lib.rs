@@ -35,6 +35,7 @@ pub mod nodes;
 pub mod nvpairs;
 pub mod options;
 pub mod output;
+pub mod password;
 pub mod patch_text;
 pub mod rc;
 pub mod schemas;

@@ -1,4 +1,5 @@
-//! Where a tool's CIB comes from: the cluster, `CIB_file`, or a shadow copy.
+//! Where a tool's CIB comes from: the cluster (this host's, or with `CIB_port` another one's),
+//! `CIB_file`, or a shadow copy.
 //!
 //! One call shape for all of them (that of the CIB manager's IPC), so that tools do not care.
 //! Source: `spec/cli-pacemaker.md` §4, `spec/pacemaker-ipc.md` §4.
@@ -7,6 +8,7 @@ use std::io::Read;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use pacemaker_client::cib::remote::Target;
 use pacemaker_client::cib::{Live, Op, Request};
 use xml::Element;
 
@@ -58,6 +60,7 @@ pub struct Answer {
 
 enum Inner {
     Live(Box<Live>),
+    Remote(Box<Live>),
     File(FileCib),
 }
 
@@ -97,6 +100,11 @@ pub fn active_shadow() -> Option<PathBuf> {
     variable("CIB_shadow").map(|name| shadow_file(&name))
 }
 
+/// The other host's cluster that commands work on, if they do: `CIB_port` and its companions.
+pub fn remote_target() -> Option<Target> {
+    Target::from_environment(|name| std::env::var(name).ok())
+}
+
 /// The login name of a user.
 pub fn user_name(uid: u32) -> Option<String> {
     let passwd = std::fs::read_to_string("/etc/passwd").ok()?;
@@ -120,15 +128,19 @@ impl Source {
         if let Some(path) = variable("CIB_file") {
             return Source::open_file(&path, user);
         }
-        Source::open_live(wish, user)
+        match remote_target() {
+            Some(target) => Source::open_remote(wish, target, user),
+            None => Source::open_live(wish, user),
+        }
     }
 
     /// Opens as [`open`](Self::open), but never a shadow copy.
     pub fn open_real(wish: &Wish) -> Result<Source, Rc> {
         let user = wish.user.clone().or_else(|| variable("CIB_user"));
-        match variable("CIB_file") {
-            Some(path) => Source::open_file(&path, user),
-            None => Source::open_live(wish, user),
+        match (variable("CIB_file"), remote_target()) {
+            (Some(path), _) => Source::open_file(&path, user),
+            (None, Some(target)) => Source::open_remote(wish, target, user),
+            (None, None) => Source::open_live(wish, user),
         }
     }
 
@@ -145,13 +157,45 @@ impl Source {
         Ok(Source { inner: Inner::Live(Box::new(live)), user, timeout: TIMEOUT })
     }
 
+    /// Opens the CIB of another host's cluster. Asks for the password if nobody gave it.
+    ///
+    /// # Errors
+    /// `ENOTCONN` when nobody answers, `EPERM` when TLS fails, `EPROTO` when the login is refused.
+    pub fn open_remote(
+        wish: &Wish,
+        mut target: Target,
+        user: Option<String>,
+    ) -> Result<Source, Rc> {
+        if target.password.is_none() {
+            target.password = crate::password::ask();
+        }
+        match Live::connect_to(&target, wish.tool) {
+            Ok(live) => Ok(Source { inner: Inner::Remote(Box::new(live)), user, timeout: TIMEOUT }),
+            Err(error) => {
+                let port = target.port.map_or_else(|| "?".to_owned(), |port| port.to_string());
+                eprintln!(
+                    "No access to the CIB at {}:{port} as user {}: {error}. Check CIB_server, \
+                     CIB_port, CIB_user, CIB_passwd and CIB_encrypted, and the cluster's \
+                     remote-tls-port and remote-clear-port",
+                    target.host, target.user
+                );
+                Err(Rc::from_legacy(error.rc().wire()))
+            }
+        }
+    }
+
     /// How long an operation may take from now on.
     pub fn set_timeout(&mut self, timeout: Duration) {
         self.timeout = timeout;
     }
 
-    /// Whether this is the cluster's CIB.
+    /// Whether this is a cluster's CIB, this host's or another one's.
     pub fn is_live(&self) -> bool {
+        matches!(self.inner, Inner::Live(_) | Inner::Remote(_))
+    }
+
+    /// Whether this is the CIB of the cluster that this host is in.
+    pub fn is_local(&self) -> bool {
         matches!(self.inner, Inner::Live(_))
     }
 
@@ -162,7 +206,7 @@ impl Source {
     pub fn call(&mut self, call: &Call<'_>) -> Result<Answer, Rc> {
         match &mut self.inner {
             Inner::File(file) => file.call(call, self.user.as_deref()),
-            Inner::Live(live) => {
+            Inner::Live(live) | Inner::Remote(live) => {
                 let Some(op) = Op::parse(call.op) else { return Err(Rc::EOPNOTSUPP) };
                 let request = Request {
                     section: call.section,
@@ -193,14 +237,14 @@ impl Source {
 
     /// Asks for notifications of changes; they come as events of [`connection`](Self::connection).
     pub fn subscribe(&mut self) -> Result<(), Rc> {
-        let Inner::Live(live) = &mut self.inner else { return Err(Rc::EOPNOTSUPP) };
+        let Some(live) = self.connection() else { return Err(Rc::EOPNOTSUPP) };
         live.subscribe().map_err(Rc::from)
     }
 
     /// The connection to the cluster.
     pub fn connection(&mut self) -> Option<&mut Live> {
         match &mut self.inner {
-            Inner::Live(live) => Some(live),
+            Inner::Live(live) | Inner::Remote(live) => Some(live),
             Inner::File(_) => None,
         }
     }

@@ -61,6 +61,7 @@ pub fn subscription(kind: &str, on: bool) -> Element {
 #[derive(Debug, Clone)]
 pub struct Calls {
     token: String,
+    name: Option<String>,
     next: u32,
 }
 
@@ -68,9 +69,18 @@ impl Calls {
     /// From the manager's answer to a [`registration`]; `None` if it is no answer to one.
     pub fn registered(reply: &Element) -> Option<Calls> {
         match (reply.get("cib_op"), reply.get("cib_clientid")) {
-            (Some("register"), Some(token)) => Some(Calls { token: token.to_owned(), next: 2 }),
+            (Some("register"), Some(token)) => {
+                Some(Calls { token: token.to_owned(), name: None, next: 2 })
+            }
             _ => None,
         }
+    }
+
+    /// Says in every request what the client is called, because no registration did.
+    #[must_use]
+    pub fn named(mut self, name: &str) -> Calls {
+        self.name = Some(name.to_owned());
+        self
     }
 
     /// The request for an operation, and its number.
@@ -82,6 +92,9 @@ impl Calls {
             .with("t", "cib")
             .with("cib_async_id", self.token.as_str())
             .with("cib_op", op.as_str());
+        if let Some(name) = &self.name {
+            command.set("cib_clientname", name.as_str());
+        }
         if let Some(host) = request.host {
             command.set("cib_host", host);
         }

@@ -1,12 +1,13 @@
 //! Client of the CIB manager: query and change the document, follow its changes.
 //!
 //! [`Live`] performs operations synchronously ([`Live::call`]) or not ([`Live::send`], whose end
-//! comes as an [`Event`]). Working on a file instead is the tools' business.
+//! comes as an [`Event`]); the manager may be one on another host ([`remote`]). Working on a file instead is the tools' business.
 //!
 //! Source: `spec/pacemaker-ipc.md` §4.
 
 pub mod calls;
 mod live;
+pub mod remote;
 
 pub use ::cib::options::{Op, call};
 pub use calls::Event;

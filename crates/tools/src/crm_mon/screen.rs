@@ -98,7 +98,7 @@ pub(super) enum Known {
 pub(super) fn connect() -> Known {
     let wish = Wish { tool: "crm_mon", user: None, writes: false };
     let opened = Source::open(&wish).and_then(|mut source| {
-        let live = if source.is_live() { Some(super::ask_daemons()?) } else { None };
+        let live = if source.is_local() { Some(super::ask_daemons()?) } else { None };
         if source.is_live() {
             source.subscribe()?;
         }
@@ -126,7 +126,7 @@ fn changes(source: &mut Source) -> Result<bool, Rc> {
 
 fn refreshed(view: &View, source: &mut Source, daemons_too: bool) -> Result<View, Rc> {
     let document = source.document()?;
-    let live = match (source.is_live(), daemons_too) {
+    let live = match (source.is_local(), daemons_too) {
         (false, _) => None,
         (true, true) => Some(super::ask_daemons()?),
         (true, false) => view.live.clone(),
