@@ -21,7 +21,7 @@ use xml::Element;
 use super::calls::Calls;
 use crate::client::ClientError;
 use crate::remote::channel::Channel;
-use crate::remote::frame::{Decoder, encode};
+use crate::remote::frame::{Decoder, HEADER_LEN, encode};
 use crate::remote::gnutls::{Credentials, Files, Session, Side};
 
 /// How long one address of the server may take to answer at all.
@@ -197,7 +197,12 @@ impl Remote {
     pub fn send(&mut self, message: &Element, deadline: Instant) -> Result<(), ClientError> {
         self.sent += 1;
         let bytes = encode(self.sent, &message.to_text());
-        let mut rest = bytes.as_slice();
+        let (header, body) = bytes.split_at_checked(HEADER_LEN).unwrap_or((&bytes, &[]));
+        self.write_all(header, deadline)?;
+        self.write_all(body, deadline)
+    }
+
+    fn write_all(&mut self, mut rest: &[u8], deadline: Instant) -> Result<(), ClientError> {
         while !rest.is_empty() {
             match self.channel.write(rest) {
                 Ok(n) => rest = rest.get(n..).unwrap_or(&[]),
