@@ -1,7 +1,8 @@
 //! Client of the CIB manager: query and change the document, follow its changes.
 //!
 //! [`Live`] performs operations synchronously ([`Live::call`]) or not ([`Live::send`], whose end
-//! comes as an [`Event`]); the manager may be one on another host ([`remote`]). Working on a file instead is the tools' business.
+//! comes as an [`Event`]); the manager may be one on another host ([`remote`]). Working on a file
+//! instead is the business of the tools.
 //!
 //! Source: `spec/pacemaker-ipc.md` §4.
 
