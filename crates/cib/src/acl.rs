@@ -119,7 +119,7 @@ fn marks(cib: &Element, entries: &[(Kind, String)]) -> MarkedPaths {
     let mut marked = MarkedPaths::new();
     for (kind, xpath) in entries {
         // An entry that is no XPath matches nothing: access stays closed.
-        let Ok(paths) = XPath::parse(xpath).and_then(|xpath| xpath.paths(cib)) else { continue };
+        let Ok(paths) = XPath::parse(xpath).and_then(|xpath| xpath.targets(cib)) else { continue };
         for path in paths {
             let marks = marked.entry(path).or_default();
             match kind {

@@ -40,28 +40,37 @@ impl From<Rc> for CreateError {
     }
 }
 
-/// Adds objects to a section; each must be new there.
+/// Adds objects to a section; each must be new there. Without section it is a [`modify`].
 ///
 /// # Errors
 /// [`Rc::EEXIST`] for an object that is there, [`Rc::ENXIO`] for an XPath without match,
 /// [`Rc::EINVAL`] for an unknown section.
-pub fn create(cib: &mut Element, section: &str, input: &Element) -> Result<Effect, CreateError> {
+pub fn create(
+    cib: &mut Element,
+    section: &str,
+    input: &Element,
+    can_create: bool,
+) -> Result<Effect, CreateError> {
     if input.name() == "cib" || matches!(section, "" | "cib" | "all") {
-        return Ok(modify(cib, section, input, false)?);
+        return Ok(modify(cib, section, input, can_create)?);
     }
-    let path = find_section(cib, section).unwrap_or_else(|| find_or_make_section(cib, section));
-    let Some(target) = cib.element_at_mut(&path) else { return Err(Rc::EINVAL.into()) };
-    if input.name() != section {
-        return add_object(target, input).map(|()| Effect::default()).map_err(|rc| CreateError {
+    // A section that is not there is not made, unlike by a modify.
+    let path = find_section(cib, section);
+    let mut target = path.and_then(|path| cib.element_at_mut(&path));
+    let mut add = |object: &Element| {
+        let added = match &mut target {
+            Some(target) => add_object(target, object),
+            None => Err(Rc::EINVAL),
+        };
+        added.map_err(|rc| CreateError {
             rc,
-            failed: Some(Element::new("failed").with_child(failed(input, rc))),
-        });
-    }
-    for object in input.children() {
-        if let Err(rc) = add_object(target, object) {
-            let failed = Element::new("failed").with_child(failed(object, rc));
-            return Err(CreateError { rc, failed: Some(failed) });
-        }
+            failed: Some(Element::new("failed").with_child(failed(object, rc))),
+        })
+    };
+    if input.name() == section {
+        input.children().try_for_each(&mut add)?;
+    } else {
+        add(input)?;
     }
     Ok(Effect::default())
 }
@@ -69,17 +78,20 @@ pub fn create(cib: &mut Element, section: &str, input: &Element) -> Result<Effec
 /// Appends an object to the first element an XPath matches.
 ///
 /// # Errors
-/// [`Rc::ENXIO`] if nothing matches, [`Rc::EINVAL`] for a bad expression.
+/// [`Rc::ENXIO`] if nothing matches.
 pub fn create_xpath(cib: &mut Element, xpath: &str, input: &Element) -> Result<Effect, Rc> {
-    let path = matches(cib, xpath)?.into_iter().next().ok_or(Rc::ENXIO)?;
+    let path = matches(cib, xpath).into_iter().next().ok_or(Rc::ENXIO)?;
     let target = cib.element_at_mut(&path).ok_or(Rc::ENXIO)?;
     target.push(input.clone());
     Ok(Effect { appended: true, ..Effect::default() })
 }
 
 fn failed(object: &Element, rc: Rc) -> Element {
-    Element::new("failed_update")
-        .with("id", object.id().unwrap_or(""))
+    let mut failed = Element::new("failed_update");
+    if let Some(id) = object.id() {
+        failed.set("id", id);
+    }
+    failed
         .with("object_type", object.name())
         .with("operation", "cib_create")
         .with("reason", rc.description())
@@ -142,7 +154,7 @@ pub fn modify_xpath(
     can_create: bool,
     strict: bool,
 ) -> Result<Effect, Rc> {
-    let paths = matches(cib, xpath)?;
+    let paths = matches(cib, xpath);
     if paths.is_empty() {
         return Err(Rc::ENXIO);
     }
@@ -347,8 +359,7 @@ fn edit_unshared(old: Option<&Element>, new: &mut Element, edit: &mut impl FnMut
 /// None today; the signature is that of the other operations.
 pub fn delete(cib: &mut Element, section: &str, input: &Element) -> Result<Effect, Rc> {
     let Some(top) = find_section(cib, section) else { return Ok(Effect::default()) };
-    let whole = matches!(section, "" | "all");
-    if input.name() == section || whole && input.name() == "cib" {
+    if input.name() == section {
         for pattern in input.children() {
             delete_one(cib, &top, pattern);
         }
@@ -391,7 +402,7 @@ fn delete_one(cib: &mut Element, top: &NodePath, pattern: &Element) {
 /// # Errors
 /// [`Rc::EINVAL`] if the root itself matches.
 pub fn delete_xpath(cib: &mut Element, xpath: &str, multiple: bool) -> Result<Effect, Rc> {
-    let mut paths = matches(cib, xpath)?;
+    let mut paths = matches(cib, xpath);
     if !multiple {
         paths.truncate(1);
     }
@@ -448,7 +459,7 @@ pub fn replace_xpath(
     input: &Element,
     multiple: bool,
 ) -> Result<Effect, Rc> {
-    let mut paths = matches(cib, xpath)?;
+    let mut paths = matches(cib, xpath);
     if paths.is_empty() {
         return Err(Rc::ENXIO);
     }
@@ -467,12 +478,9 @@ pub fn replace_xpath(
     Ok(Effect { forced: true, forced_configuration: in_configuration, ..Effect::default() })
 }
 
-/// Addresses of the elements an XPath matches.
-///
-/// # Errors
-/// [`Rc::EINVAL`] for what is no XPath.
-pub fn matches(cib: &Element, xpath: &str) -> Result<Vec<NodePath>, Rc> {
-    XPath::parse(xpath).and_then(|xpath| xpath.paths(cib)).map_err(|_| Rc::EINVAL)
+/// Addresses of the elements an XPath matches; what is no XPath matches nothing, as upstream.
+pub fn matches(cib: &Element, xpath: &str) -> Vec<NodePath> {
+    XPath::parse(xpath).and_then(|xpath| xpath.targets(cib)).unwrap_or_default()
 }
 
 #[cfg(test)]

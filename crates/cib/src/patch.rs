@@ -55,7 +55,7 @@ pub fn check_version(cib: &Element, patch: &Element) -> Result<(), Rc> {
 /// # Errors
 /// The version does not fit ([`check_version`]), an address leads nowhere or the result does not
 /// have the patch's digest ([`Rc::DIFF_FAILED`]), or the patch is of an unknown format
-/// ([`Rc::DIFF_FAILED`]).
+/// ([`Rc::EINVAL`]).
 pub fn apply(cib: &Element, patch: &Element) -> Result<Element, Rc> {
     if patch.name() != "diff" {
         return Err(Rc::DIFF_FAILED);
@@ -69,7 +69,7 @@ pub fn apply(cib: &Element, patch: &Element) -> Result<Element, Rc> {
             apply_changes(&mut result, patch)?;
             result
         }
-        Some(_) => return Err(Rc::DIFF_FAILED),
+        Some(_) => return Err(Rc::EINVAL),
     };
     if let Some(wanted) = patch.get("digest") {
         let feature_set = cib.get("crm_feature_set").unwrap_or(FEATURE_SET);

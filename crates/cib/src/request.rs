@@ -147,12 +147,11 @@ fn shown(element: &Element, request: &Request<'_>) -> Element {
 }
 
 fn query_xpath(cib: &Element, request: &Request<'_>) -> Outcome {
-    let paths = match ops::matches(cib, request.section) {
-        Ok(paths) if paths.is_empty() => return Outcome::failed(Rc::ENXIO),
-        Ok(paths) => paths,
-        Err(_) => return Outcome::failed(Rc::ENXIO),
-    };
-    if request.has(call::XPATH_ADDRESS) {
+    let paths = ops::matches(cib, request.section);
+    if paths.is_empty() {
+        return Outcome::failed(Rc::ENXIO);
+    }
+    if request.has(call::XPATH_ADDRESS) && !request.has(call::NO_CHILDREN) {
         let mut list = Element::new("xpath-query");
         for path in &paths {
             list.push(Element::new("xpath-query-path").with("id", cib.xpath_of(path)));
@@ -290,7 +289,9 @@ fn contents(
             let section = if request.like_2_1_5 { "/*" } else { section };
             ops::create_xpath(new, section, input).map_err(only_rc)
         }
-        Op::Create => ops::create(new, section, input).map_err(|error| (error.rc, error.failed)),
+        Op::Create => {
+            ops::create(new, section, input, can_create).map_err(|error| (error.rc, error.failed))
+        }
         Op::Modify => {
             let effect = if xpath {
                 let create = can_create && !request.like_2_1_5;

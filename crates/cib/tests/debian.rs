@@ -426,6 +426,9 @@ fn permission(dice: &mut Dice, number: usize) -> String {
         "/cib/configuration/constraints",
         "//nvpair[@name='fake' or @name='state']",
         "/cib/configuration/acls",
+        "//primitive/@id",
+        "//nvpair/@value",
+        "configuration",
     ];
     let target = match dice.roll(4) {
         0 => format!("reference='{}'", ids[dice.roll(ids.len())]),

@@ -14,6 +14,7 @@ use crate::source::{self, Call, Source, call};
 
 const SCOPES: &[&str] = &[
     "all",
+    "cib",
     "configuration",
     "nodes",
     "resources",
@@ -173,9 +174,6 @@ fn work(parsed: &Parsed, out: &mut Out) -> Result<CrmExit, Fail> {
         return Err(Fail::usage(format!("Invalid value '{scope}' for '--scope'")));
     }
     let deletes_by_xpath = matches!(command, "delete" | "delete-all") && xpath.is_some();
-    if command == "delete-all" && xpath.is_none() {
-        return Err(Fail::usage("--delete-all requires --xpath"));
-    }
     if matches!(command, "upgrade" | "erase" | "delete-all") && !parsed.has("force") {
         return Err(Fail::new(
             CrmExit::Unsafe,
@@ -189,8 +187,8 @@ fn work(parsed: &Parsed, out: &mut Out) -> Result<CrmExit, Fail> {
     let needs_data = matches!(
         command,
         "create" | "modify" | "patch" | "replace" | "md5-sum" | "md5-sum-versioned"
-    ) || command == "delete" && !deletes_by_xpath;
-    let input =
+    ) || matches!(command, "delete" | "delete-all") && !deletes_by_xpath;
+    let mut input =
         if needs_data || parsed.has("xml-text") || parsed.has("xml-file") || parsed.has("xml-pipe")
         {
             data::read(parsed, &out_errors(command))?
@@ -225,7 +223,7 @@ fn work(parsed: &Parsed, out: &mut Out) -> Result<CrmExit, Fail> {
     if xpath.is_some() {
         options |= call::XPATH;
     }
-    if command == "delete-all" {
+    if command == "delete-all" && xpath.is_some() {
         options |= call::MULTIPLE;
     }
     if command == "upgrade" {
@@ -265,9 +263,10 @@ fn work(parsed: &Parsed, out: &mut Out) -> Result<CrmExit, Fail> {
         _ => "cib_delete",
     };
     if command == "replace"
-        && let Some(element) = &input
+        && let Some(element) = &mut input
         && element.name() == "cib"
     {
+        element.child_or_new("status");
         // A document without versions replaces nothing: say so before the daemon does.
         if element.get("validate-with").is_none() && parsed.has("verbose") {
             base::warning!("the given CIB names no schema");
@@ -289,7 +288,8 @@ fn work(parsed: &Parsed, out: &mut Out) -> Result<CrmExit, Fail> {
             out.err(&format!("Upgrade unnecessary: {}", answer.rc));
             return Ok(CrmExit::Ok);
         }
-        return Err(failed(out, answer.rc, answer.output.as_ref()));
+        let shown = answer.output.as_ref().filter(|_| !parsed.has("node-path"));
+        return Err(failed(out, answer.rc, shown));
     }
     if command == "query" {
         if let Some(element) = &answer.output {
@@ -321,7 +321,7 @@ fn access_page(
                 false => format!("//{place}"),
             };
             xml::XPath::parse(&text)
-                .and_then(|xpath| xpath.paths(&document))
+                .and_then(|xpath| xpath.targets(&document))
                 .ok()
                 .and_then(|paths| paths.into_iter().next())
         }
@@ -382,7 +382,12 @@ fn empty(parsed: &Parsed, out: &mut Out) -> Result<CrmExit, Fail> {
 
 fn show(parsed: &Parsed, out: &mut Out, element: &Element) -> Result<(), Fail> {
     if parsed.has("node-path") {
-        let paths: Vec<&str> = element.children().filter_map(|child| child.get("id")).collect();
+        let list = element.name() == "xpath-query";
+        let paths: Vec<&str> = if list {
+            element.children().filter_map(|child| child.get("id")).collect()
+        } else {
+            element.get("id").into_iter().collect()
+        };
         let mut text = String::new();
         for path in paths {
             text.push_str(path);

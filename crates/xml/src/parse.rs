@@ -57,6 +57,9 @@ pub fn parse(text: &str) -> Result<Element, ParseError> {
                 }
                 let name = tag.name();
                 let name: &str = name.as_ref();
+                if !begins_name(name) {
+                    return Err(fail(format!("`{name}` is no name of an element"), position));
+                }
                 let mut element = Element::new(name);
                 let attrs = read_attrs(tag, &mut packer).map_err(|what| fail(what, position))?;
                 element.set_attrs(attrs);
@@ -117,6 +120,9 @@ fn read_attrs(tag: &BytesStart<'_>, packer: &mut Packer) -> Result<Attrs, String
     for attr in tag.attributes() {
         let attr = attr.map_err(|error| error.to_string())?;
         let key: &str = attr.key.as_ref();
+        if !begins_name(key) {
+            return Err(format!("`{key}` is no name of an attribute"));
+        }
         packer.push(key, &unescape_attr(&attr.value)?);
     }
     Ok(packer.take())
@@ -181,10 +187,16 @@ fn read_plain_attrs(raw: &str, packer: &mut Packer) -> Option<()> {
         at = value_to + 1;
         let ended = bytes.get(at).is_none_or(u8::is_ascii_whitespace);
         let value = &raw[value_from..value_to];
-        if name.is_empty() || bytes[value_to] != quote || !ended || !packer.push(name, value) {
+        if !begins_name(name) || bytes[value_to] != quote || !ended || !packer.push(name, value) {
             return None;
         }
     }
+}
+
+/// Whether a text begins as names may (XML 1.0 §2.3): not with a digit, a dot or a dash. Other
+/// characters nobody looks at closely.
+fn begins_name(text: &str) -> bool {
+    !text.is_empty() && !text.starts_with(|c: char| c.is_ascii_digit() || matches!(c, '.' | '-'))
 }
 
 /// Unescapes and normalises an attribute value: literal tabs and line ends become blanks

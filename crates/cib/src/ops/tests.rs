@@ -19,11 +19,12 @@ fn nodes(cib: &Element) -> String {
 #[test]
 fn create_adds_what_is_new() {
     let mut cib = doc();
-    create(&mut cib, "nodes", &el("<node id='3' uname='c'/>")).unwrap();
+    create(&mut cib, "nodes", &el("<node id='3' uname='c'/>"), false).unwrap();
     create(
         &mut cib,
         "nodes",
         &el("<nodes><node id='4'><x id='q'/><x id='q' y='1'/></node></nodes>"),
+        false,
     )
     .unwrap();
     assert_eq!(
@@ -31,7 +32,7 @@ fn create_adds_what_is_new() {
         "<nodes><node id=\"1\" uname=\"a\"/><node id=\"2\" uname=\"b\"/>\
          <node id=\"3\" uname=\"c\"/><node id=\"4\"><x id=\"q\" y=\"1\"/></node></nodes>"
     );
-    let error = create(&mut cib, "nodes", &el("<nodes><node id='2' uname='z'/></nodes>"));
+    let error = create(&mut cib, "nodes", &el("<nodes><node id='2' uname='z'/></nodes>"), false);
     let error = error.unwrap_err();
     assert_eq!(error.rc, Rc::EEXIST);
     assert_eq!(
@@ -39,8 +40,9 @@ fn create_adds_what_is_new() {
         "<failed><failed_update id=\"2\" object_type=\"node\" operation=\"cib_create\" \
          reason=\"File exists\"><node id=\"2\" uname=\"z\"/></failed_update></failed>"
     );
-    create(&mut cib, "rsc_defaults", &el("<meta_attributes id='m'/>")).unwrap();
-    assert!(cib.at(&["configuration", "rsc_defaults", "meta_attributes"]).is_some());
+    let missing = create(&mut cib, "rsc_defaults", &el("<meta_attributes id='m'/>"), false);
+    assert_eq!(missing.unwrap_err().rc, Rc::EINVAL);
+    assert!(cib.at(&["configuration", "rsc_defaults"]).is_none());
 }
 
 #[test]
@@ -76,7 +78,7 @@ fn an_xpath_modify_stops_at_its_first_match() {
     assert_eq!(modify_xpath(&mut cib, "//node", &input, true, false, true), Err(Rc::ENXIO));
     modify_xpath(&mut cib, "//node", &input, false, false, false).unwrap();
     assert_eq!(modify_xpath(&mut cib, "//nothing", &input, true, false, false), Err(Rc::ENXIO));
-    assert_eq!(modify_xpath(&mut cib, "//[", &input, true, false, false), Err(Rc::EINVAL));
+    assert_eq!(modify_xpath(&mut cib, "//[", &input, true, false, false), Err(Rc::ENXIO));
 }
 
 #[test]

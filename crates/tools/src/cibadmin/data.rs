@@ -20,7 +20,7 @@ pub(super) fn read(parsed: &Parsed, _command: &str) -> Result<Option<Element>, F
         "xml-file" => {
             let path = given.value.clone().unwrap_or_default();
             let text = source::read_file(&path).map_err(|error| {
-                Fail::new(CrmExit::Nosuch, format!("Couldn't open {path}: {error}"))
+                Fail::new(CrmExit::Config, format!("Couldn't parse input from {path}: {error}"))
             })?;
             (text, path)
         }

@@ -118,6 +118,26 @@ impl XPath {
         Ok(elements.map(|found| found.path).collect())
     }
 
+    /// What Pacemaker takes the expression to mean: an attribute, text or comment stands for the
+    /// element that holds it (which may so be found more than once), the document for its root
+    /// element; a path that does not begin at the document leads nowhere.
+    ///
+    /// # Errors
+    /// As [`evaluate`](Self::evaluate).
+    pub fn targets(&self, root: &Element) -> Result<Vec<NodePath>, XPathError> {
+        if self.simple().is_some() {
+            return self.paths(root);
+        }
+        let Some(expr) = anchored(&self.expr) else { return Ok(Vec::new()) };
+        let Value::Nodes(nodes) = (XPath { expr }).evaluate(root)? else { return Ok(Vec::new()) };
+        let holder = |found: Match| match found.kind {
+            Kind::Element | Kind::Attribute(_) => Some(found.path),
+            Kind::Text | Kind::Comment => found.path.parent(),
+            Kind::Document => Some(NodePath::root()),
+        };
+        Ok(nodes.into_iter().filter_map(holder).collect())
+    }
+
     /// The elements that match, in document order.
     ///
     /// # Errors
@@ -151,6 +171,22 @@ impl XPath {
             _ => return None,
         };
         Some(Simple { name, attr })
+    }
+}
+
+/// The expression without its parts that begin at the context; `None` if nothing is left.
+fn anchored(expr: &Expr) -> Option<Expr> {
+    match expr {
+        Expr::Path { start: Start::Context, .. } => None,
+        Expr::Path { start: Start::Expr(inner), predicates, steps } => {
+            let start = Start::Expr(Box::new(anchored(inner)?));
+            Some(Expr::Path { start, predicates: predicates.clone(), steps: steps.clone() })
+        }
+        Expr::Union(left, right) => match (anchored(left), anchored(right)) {
+            (Some(left), Some(right)) => Some(Expr::Union(Box::new(left), Box::new(right))),
+            (left, right) => left.or(right),
+        },
+        _ => Some(expr.clone()),
     }
 }
 

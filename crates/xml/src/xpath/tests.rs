@@ -232,3 +232,23 @@ fn random_expressions_never_panic() {
     }
     assert!(evaluated > 500, "only {evaluated} were expressions");
 }
+
+#[test]
+fn pacemaker_addresses_what_holds_a_match() {
+    let root = crate::parse("<cib e='1'><!-- c --><a id='1' x='2'>text</a></cib>").unwrap();
+    let targets = |xpath: &str| {
+        let paths = XPath::parse(xpath).unwrap().targets(&root).unwrap();
+        paths.iter().map(|path| root.element_at(path).unwrap().name()).collect::<Vec<_>>()
+    };
+    assert_eq!(targets("//a/@id"), ["a"]);
+    assert_eq!(targets("//@*"), ["cib", "a", "a"]);
+    assert_eq!(targets("//comment()"), ["cib"]);
+    assert_eq!(targets("//text()"), ["a"]);
+    assert_eq!(targets("/"), ["cib"]);
+    assert_eq!(targets("//a"), ["a"]);
+    for nothing in ["cib", ".", "@e", "a | b", "(a)[1]", "count(//a)", "'a'"] {
+        assert!(targets(nothing).is_empty(), "{nothing}");
+    }
+    assert_eq!(targets("//a | cib"), ["a"]);
+    assert_eq!(targets("(//a | cib)/@x"), ["a"]);
+}
