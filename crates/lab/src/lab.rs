@@ -8,8 +8,10 @@ use std::os::fd::AsFd;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use crate::cable::{self, Weather};
 use crate::netlink::Netlink;
 use crate::root::Plan;
 use crate::sandbox;
@@ -23,6 +25,8 @@ pub struct Lab {
     state: PathBuf,
     switch: Netlink,
     hosts: Vec<Host>,
+    /// What the hosts' cables do to frames, while they are bad ones.
+    weather: Option<Arc<Weather>>,
 }
 
 /// One host.
@@ -115,7 +119,7 @@ impl Lab {
             furnish(&plan, n, conf)?;
             hosts.push(Host { number, init: None, plan });
         }
-        Ok(Lab { state, switch, hosts })
+        Ok(Lab { state, switch, hosts, weather: None })
     }
 
     /// A directory in memory for the hosts' disks, where it hides nothing that we need.
@@ -200,7 +204,30 @@ impl Lab {
         inside.set_up(eth0, true)?;
         inside.add_address(eth0, address(n), 24)?;
         inside.add_default_route(CLIENT)?;
+        self.bad_cable(n)?;
         self.plug(n, "br0")
+    }
+
+    /// From the next [`power_on`](Self::power_on) on, the first cable of each host loses and delays
+    /// frames as it is told; with `None` they are good ones again.
+    pub fn set_weather(&mut self, weather: Option<Arc<Weather>>) {
+        self.weather = weather;
+    }
+
+    /// Between the host's port `pN` and a new one, `yN`, which goes into the switch instead.
+    fn bad_cable(&mut self, n: usize) -> io::Result<()> {
+        let (inner, outer) = (format!("x{n}"), format!("y{n}"));
+        if let Ok(old) = self.switch.index(&outer) {
+            self.switch.remove(old)?;
+        }
+        let Some(weather) = self.weather.clone() else { return Ok(()) };
+        let here = fs::File::open("/proc/self/ns/net")?;
+        let mac = [0x52, 0x54, 0x00, 0x9b, 0xd7, n as u8];
+        self.switch.add_veth(&outer, &inner, mac, here.as_fd())?;
+        let (port, inner) = (self.switch.index(&format!("p{n}"))?, self.switch.index(&inner)?);
+        self.switch.set_up(port, true)?;
+        self.switch.set_up(inner, true)?;
+        cable::lay(port, inner, weather, n as u64)
     }
 
     /// Switches a host off and wipes its disk; its engine gets this configuration.
@@ -244,7 +271,9 @@ impl Lab {
     }
 
     fn plug(&mut self, n: usize, bridge: &str) -> io::Result<()> {
-        let (port, bridge) = (self.switch.index(&format!("p{n}"))?, self.switch.index(bridge)?);
+        let outer = self.switch.index(&format!("y{n}"));
+        let port = outer.or_else(|_| self.switch.index(&format!("p{n}")))?;
+        let bridge = self.switch.index(bridge)?;
         self.switch.set_master(port, bridge)?;
         self.switch.set_up(port, true)
     }

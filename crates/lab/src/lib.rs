@@ -5,6 +5,7 @@
 
 pub mod acceptance;
 pub mod bench;
+pub mod cable;
 pub mod client;
 pub mod demo;
 pub mod lab;
@@ -16,6 +17,7 @@ pub mod units;
 
 mod bench_scheduler;
 mod control;
+mod talk;
 
 use base::Applet;
 
@@ -32,6 +34,7 @@ pub fn applets() -> Vec<Applet> {
         ("lab-init", control::init),
         ("lab-exec", control::exec),
         ("lab-systemd", units::main),
+        ("lab-talk", talk::main),
     ]
     .map(|(name, run)| Applet { name, dir: "", run })
     .to_vec()

@@ -11,6 +11,7 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use rustix::net::{AddressFamily, RecvFlags, SendFlags, SocketFlags, SocketType, netlink};
 
 const RTM_NEWLINK: u16 = 16;
+const RTM_DELLINK: u16 = 17;
 const RTM_SETLINK: u16 = 19;
 const RTM_NEWADDR: u16 = 20;
 const RTM_NEWROUTE: u16 = 24;
@@ -176,6 +177,11 @@ impl Netlink {
         let mut message = Message::new(RTM_SETLINK, 0).link(index, 0, 0);
         message.attr(IFLA_MASTER, &bridge.to_ne_bytes());
         self.send(message)
+    }
+
+    /// Takes an interface out, with the other end of its cable.
+    pub fn remove(&mut self, index: u32) -> io::Result<()> {
+        self.send(Message::new(RTM_DELLINK, 0).link(index, 0, 0))
     }
 
     /// Takes an interface up or down.

@@ -1,7 +1,8 @@
 //! Every function of Corosync's client libraries, called by a C program (`crates/lab/c`) that is
 //! linked with Debian's own `libcpg`, `libcmap`, `libcfg`, `libquorum`, `libvotequorum` and
 //! `libsam`. What it prints must be, line by line, what it prints with Debian's engine: that is
-//! `c/clients.expected`. Where Debian's engine is installed it is asked again; with
+//! `c/clients.expected`. Where Debian's engine is installed it is asked again (not with
+//! `QUORATE_CLIENTS_DEBIAN=0`, which saves a minute); with
 //! `QUORATE_CLIENTS_OUT=DIR` what it says is written there, for a new `clients.expected`.
 
 use std::fs;
@@ -68,7 +69,8 @@ pub(super) fn run(walk: &mut Walk) -> io::Result<()> {
         walk.verdict(&format!("clients: {part}, as with Debian's engine"), compare(part, said));
     }
     stalled(walk)?;
-    if Path::new("/usr/sbin/corosync").exists() {
+    let is_asked = std::env::var_os("QUORATE_CLIENTS_DEBIAN").is_none_or(|word| word != "0");
+    if is_asked && Path::new("/usr/sbin/corosync").exists() {
         let bare = walk.lab.shared().join("bare");
         fs::create_dir_all(bare.join("usr/bin"))?;
         let debian = everything(walk, &bare, false)?;

@@ -14,6 +14,7 @@ mod handbook;
 mod input;
 mod knet;
 mod merges;
+mod mixed;
 mod notes;
 
 use std::io;
@@ -29,6 +30,7 @@ const SCENARIOS: &[Scenario] = &[
     ("engine", "every generation of corosync.conf, and the engine's tools", engine::run),
     ("clients", "a C program that calls every function of Corosync's libraries", clients::run),
     ("knet", "two links, encrypted: lost networks, wrong and new keys", knet::run),
+    ("mixed", "rings of ours and Debian's engines: order, faults, replacement", mixed::run),
     ("handbook", "the handbook, command by command; power cuts", handbook::run),
     ("handbook-knet", "the handbook on encrypted links", handbook::run_on_links),
     ("notes", "groups, rules, standby, clones, promotable clones, services", notes::run),

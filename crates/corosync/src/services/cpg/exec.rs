@@ -115,7 +115,9 @@ impl Cpg {
         if !self.clients.iter().any(|client| client.hears(group)) {
             return false;
         }
-        let known = self.processes.iter().any(|p| p.node == from && p.group == group);
+        // Who was away is known again once the synchronisation is over.
+        let known = !self.left_nodes.contains(&from)
+            && self.processes.iter().any(|p| p.node == from && p.group == group);
         if !known {
             ctx.log(Priority::Warning, SUBSYS, || {
                 "Unknown node -> we will not deliver message".into()

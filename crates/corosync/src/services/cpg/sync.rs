@@ -14,11 +14,16 @@ use crate::ring::RingId;
 
 impl Cpg {
     /// A synchronisation begins.
+    ///
+    /// Who was lost in one that was interrupted stays lost, though it may be with us again by now:
+    /// it has seen other things than we. (Upstream forgets it, and its processes go on as if
+    /// nothing had been missed.)
     pub fn sync_init(&mut self, trans: &[NodeId], members: &[NodeId], ring: RingId) {
         self.members = members.to_vec();
         self.last_ring = ring;
-        self.left_nodes =
-            self.old_members.iter().filter(|node| !trans.contains(node)).copied().collect();
+        let lost = std::mem::take(&mut self.left_nodes);
+        let is_left = |node: &&NodeId| !trans.contains(node) || lost.contains(node);
+        self.left_nodes = self.old_members.iter().filter(is_left).copied().collect();
         self.joinlists.clear();
     }
 

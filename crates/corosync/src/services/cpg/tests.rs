@@ -159,6 +159,24 @@ fn lost_nodes_leave_and_found_nodes_join() {
     assert!(joined.iter().all(|(_, _, reason)| *reason == 4));
 }
 
+/// Node 3 leaves and returns while synchronisations are interrupted: at the end it has been away.
+#[test]
+fn who_was_lost_in_between_has_left() {
+    let nodes = |ids: &[u32]| -> Vec<NodeId> { ids.iter().copied().map(NodeId).collect() };
+    let mut cpg = Cpg { old_members: nodes(&[1, 2, 3]), ..Cpg::default() };
+    let steps: [(&[u32], &[u32], &[u32]); 4] = [
+        (&[2, 3], &[2, 3], &[1]),
+        (&[2], &[2], &[1, 3]),
+        (&[2], &[2, 3], &[1, 3]),
+        (&[2, 3], &[1, 2, 3], &[1, 3]),
+    ];
+    for (trans, members, left) in steps {
+        cpg.sync_init(&nodes(trans), &nodes(members), RingId::default());
+        assert_eq!(cpg.left_nodes, nodes(left));
+        cpg.sync_abort();
+    }
+}
+
 #[test]
 fn a_big_message_is_interrupted_by_a_membership_change() {
     let mut cluster = group_of(2);
