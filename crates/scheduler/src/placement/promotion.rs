@@ -290,9 +290,6 @@ impl Sched {
 
     fn set_unpromoted(&mut self, rsc: RscIx) {
         for r in self.tree(rsc) {
-            if self.rscs[r].next_role != Role::Unknown {
-                continue;
-            }
             let assigned = self.rscs[r].assigned.is_some()
                 || (self.rscs[r].variant != Variant::Primitive
                     && !self.locations_of(r, false).is_empty());
