@@ -254,10 +254,11 @@ impl Sched {
         };
         let c = &self.rscs[connection];
         let launcher = c.launcher;
-        let host = launcher.and_then(|l| match self.rscs[l].active.as_slice() {
-            [only] => Some(*only),
+        // Where its connection is; the container may be thought to run elsewhere, too.
+        let host = match c.active.as_slice() {
+            [only] if launcher.is_some() => Some(*only),
             _ => None,
-        });
+        };
         let (started, stopped) = (c.orig_role == Role::Started, c.orig_role == Role::Stopped);
         let (failed, stopping) = (c.failed, c.next_role == Role::Stopped);
         let launcher_failed = launcher.is_some_and(|l| self.rscs[l].failed);

@@ -3,6 +3,7 @@
 
 use std::sync::Arc;
 
+use base::CrmExit;
 use scheduler::present::{Line, Style, render};
 use scheduler::scores::ScoreLine;
 use scheduler::simulate::{Injections, OpSpec, Step, execute, inject};
@@ -34,6 +35,8 @@ pub(super) struct Run {
     time: (i64, Option<String>),
     /// Something was printed, so a blank line is due before the next block.
     printed: bool,
+    /// The transition could not be executed to its end.
+    invalid: bool,
 }
 
 impl Run {
@@ -77,6 +80,7 @@ impl Run {
             op_fail,
             time,
             printed: false,
+            invalid: false,
         })
     }
 
@@ -163,7 +167,8 @@ impl Run {
             let mut revised = self.view();
             self.status(out, &mut revised, "Revised Cluster Status", false);
         }
-        Ok(())
+        // What could be executed was, and is stored; the caller learns that it was not all.
+        if self.invalid { Err(Fail::silent(CrmExit::Error)) } else { Ok(()) }
     }
 
     /// Plans, shows the plan, and executes it. What was found in the state was logged before.
@@ -204,6 +209,7 @@ impl Run {
             if done.invalid {
                 out.err("Transition failed: terminated");
                 out.err("An invalid transition was produced");
+                self.invalid = true;
             }
         }
         // The program ends soon; to take a big plan apart would only cost time.
