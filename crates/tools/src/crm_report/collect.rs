@@ -1,7 +1,7 @@
 //! What a report holds of a node, and where it comes from.
 
 use std::fs;
-use std::io::{self, Read, Write};
+use std::io::{self, Write};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -11,22 +11,15 @@ use jiff::tz::TimeZone;
 use regex_lite::Regex;
 
 use super::mask::Masker;
-use super::times;
+use super::{logs, times};
 use crate::source::{Source, Wish};
 
 /// How long one program may take.
 const TIMEOUT: Duration = Duration::from_secs(20);
-/// Of larger logs only the end is read.
-const LOG_MAX: u64 = 256 << 20;
-
-/// Logs of a cluster, where they usually are.
-const LOGS: [&str; 5] = [
-    "var/log/pacemaker/pacemaker.log",
-    "var/log/pacemaker.log",
-    "var/log/cluster/corosync.log",
-    "var/log/messages",
-    "var/log/syslog",
-];
+/// How long the journal may take: there may be much of it.
+const JOURNAL_TIMEOUT: Duration = Duration::from_secs(120);
+/// Secrets that are kept out of the CIB.
+const SECRETS: &str = "var/lib/pacemaker/lrm/secrets";
 
 /// Programs asked, and the file their answer goes to; those of ours first.
 const PROGRAMS: &[(&str, &[&str], &str)] = &[
@@ -36,9 +29,13 @@ const PROGRAMS: &[(&str, &[&str], &str)] = &[
     ("corosync-quorumtool", &["-s"], "corosync.quorum"),
     ("corosync-cfgtool", &["-s"], "corosync.cfg"),
     ("corosync-blackbox", &[], "corosync-blackbox-live.txt"),
+    ("crm", &["configure", "show"], "cib.txt"),
+    ("pacemakerd", &["--features"], "sysinfo.txt"),
+    ("corosync", &["-v"], "sysinfo.txt"),
 ];
 const HOST_PROGRAMS: &[(&str, &[&str], &str)] = &[
-    ("uname", &["-a"], "sysinfo.txt"),
+    ("uname", &["-srm"], "sysinfo.txt"),
+    ("cat", &["/etc/os-release"], "sysinfo.txt"),
     ("ip", &["addr"], "sysstats.txt"),
     ("ps", &["axf"], "sysstats.txt"),
     ("df", &["-h"], "sysstats.txt"),
@@ -61,6 +58,8 @@ pub(super) fn host_name() -> String {
 
 /// Collects one node.
 pub(super) struct Collector {
+    /// The name of the node here.
+    pub(super) node: String,
     /// Where the host's files are: `/`, but in tests.
     pub(super) root: PathBuf,
     pub(super) dest: PathBuf,
@@ -71,7 +70,10 @@ pub(super) struct Collector {
     pub(super) masker: Masker,
     pub(super) problems: Vec<Regex>,
     pub(super) extra_logs: Vec<PathBuf>,
+    /// Whether the usual logs and the journal are looked for.
     pub(super) search: bool,
+    /// The nodes, where the user said it.
+    pub(super) members: Vec<String>,
     /// What could not be had, for the user.
     pub(super) notes: Vec<String>,
 }
@@ -82,28 +84,59 @@ impl Collector {
     /// # Errors
     /// Only when the report cannot be written. What cannot be read becomes a note.
     pub(super) fn run(&mut self) -> io::Result<Vec<String>> {
-        let host = host_name();
-        let dir = self.dest.join(&host);
+        let dir = self.dest.join(&self.node);
         fs::create_dir(&dir)?;
-        let members = self.configuration(&dir)?;
+        self.learn_secrets();
+        let mut members = self.configuration(&dir)?;
+        if members.is_empty() {
+            members = self.members_of_the_ring();
+        }
+        if !self.members.is_empty() {
+            members.clone_from(&self.members);
+        }
+        self.write(&dir.join("members.txt"), &format!("{}\n", members.join(" ")))?;
         self.programs(&dir)?;
-        let mut text = members.join(" ");
-        text.push('\n');
-        self.write(&self.dest.join("members.txt"), &text)?;
         self.corosync_conf(&dir)?;
         self.scheduler_inputs(&dir)?;
-        let analysis = self.logs(&dir)?;
+        self.logs(&dir)?;
         self.permissions(&dir)?;
-        self.write(&dir.join("analysis.txt"), &analysis)?;
-        self.write(&self.dest.join("analysis.txt"), &format!("==== {host} ====\n{analysis}"))?;
         let mut report = format!(
-            "crm_report of {host}\nfrom {}\nto   {}\n",
+            "crm_report of {}\nfrom {}\nto   {}\n",
+            self.node,
             crate::clock::iso_local(self.from),
             crate::clock::iso_local(self.to)
         );
         self.notes.iter().for_each(|note| report.push_str(&format!("{note}\n")));
-        self.write(&self.dest.join("report.out"), &report)?;
+        self.write(&dir.join("report.out"), &report)?;
         Ok(members)
+    }
+
+    /// Learns what was kept out of the CIB: an agent may have written it to a log.
+    fn learn_secrets(&mut self) {
+        let mut dirs = vec![self.root.join(SECRETS)];
+        while let Some(dir) = dirs.pop() {
+            for entry in fs::read_dir(dir).into_iter().flatten().flatten() {
+                let path = entry.path();
+                if path.is_dir() {
+                    dirs.push(path);
+                } else if path.extension().is_none_or(|end| end != "sign")
+                    && let Ok(text) = fs::read_to_string(&path)
+                {
+                    text.lines().for_each(|line| self.masker.remember(line.trim()));
+                }
+            }
+        }
+    }
+
+    /// The names in the engine's list of nodes, where there is no CIB.
+    fn members_of_the_ring(&self) -> Vec<String> {
+        let path = self.root.join("etc/corosync/corosync.conf");
+        let text = fs::read_to_string(path).unwrap_or_default();
+        let pairs = text.lines().filter_map(|line| line.split_once(':'));
+        pairs
+            .filter(|(key, _)| key.trim() == "name")
+            .map(|(_, name)| name.trim().to_owned())
+            .collect()
     }
 
     /// Writes a text, without secrets.
@@ -163,7 +196,7 @@ impl Collector {
         {
             let mut command = Command::new(program.unwrap_or_else(|| name.into()));
             command.arg0(name).args(*args);
-            match ask(&mut command, dir) {
+            match ask(&mut command, dir, TIMEOUT) {
                 Ok(text) => {
                     self.write(&dir.join(file), &format!("$ {name} {}\n{text}\n", args.join(" ")))?;
                 }
@@ -226,37 +259,55 @@ impl Collector {
         fs::metadata(path).is_ok_and(|meta| (self.from..=self.to).contains(&meta.mtime()))
     }
 
-    /// The part of each log that is of the time; returns the lines that tell of problems.
-    fn logs(&mut self, dir: &Path) -> io::Result<String> {
+    /// The part of each log that is of the time, rotated ones with it, and of the journal; beside
+    /// them the lines that tell of problems, and those that tell of the cluster's life.
+    fn logs(&mut self, dir: &Path) -> io::Result<()> {
         let mut paths = self.extra_logs.clone();
         if self.search {
-            let usual = LOGS.iter().map(|path| self.root.join(path));
-            paths.extend(usual.filter(|path| path.exists()));
+            paths.extend(logs::of_host(&self.root));
         }
-        let mut analysis = String::new();
-        let mut names: Vec<String> = Vec::new();
+        let (mut analysis, mut events) = (String::new(), String::new());
+        let mut parts: Vec<(String, String)> = Vec::new();
         for path in paths {
-            let log = match read_end(&path) {
-                Ok(log) => log,
-                Err(error) => {
-                    self.notes.push(format!("{}: {error}", path.display()));
-                    continue;
+            let mut part = String::new();
+            for file in logs::with_rotated(&path, self.from) {
+                match logs::read(&file) {
+                    Ok(log) => {
+                        part.push_str(&times::cut(&log, self.from, self.to, self.now, &self.zone));
+                    }
+                    Err(error) => self.notes.push(format!("{}: {error}", file.display())),
                 }
-            };
-            let part = times::cut(&log, self.from, self.to, self.now, &self.zone);
-            let mut name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
-            while names.contains(&name) || dir.join(&name).exists() {
-                name.push_str(".log");
             }
+            let mut name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+            name.push_str(".extract.txt");
+            while parts.iter().any(|(other, _)| *other == name) {
+                name.insert_str(0, "other-");
+            }
+            parts.push((name, part));
+        }
+        if self.search {
+            let (since, until) = (format!("@{}", self.from), format!("@{}", self.to));
+            let words = ["--no-pager", "-q", "-o", "short-iso", "--since", &since, "--until"];
+            let mut command = Command::new("journalctl");
+            command.args(words).arg(&until);
+            match ask(&mut command, dir, JOURNAL_TIMEOUT) {
+                Ok(text) => parts.push(("journal.log".into(), text)),
+                Err(error) => self.notes.push(format!("journalctl: {error}")),
+            }
+        }
+        for (name, part) in parts {
             self.write(&dir.join(&name), &part)?;
             for line in part.lines() {
                 if self.problems.iter().any(|pattern| pattern.is_match(line)) {
                     analysis.push_str(&format!("{name}: {line}\n"));
                 }
+                if logs::is_event(line) {
+                    events.push_str(&format!("{line}\n"));
+                }
             }
-            names.push(name);
         }
-        Ok(analysis)
+        self.write(&dir.join("events.txt"), &events)?;
+        self.write(&dir.join("analysis.txt"), &analysis)
     }
 
     /// Whether the cluster's directories belong to whom they should.
@@ -279,36 +330,23 @@ impl Collector {
     }
 }
 
-/// Reads a log, of a huge one the end.
-fn read_end(path: &Path) -> io::Result<String> {
-    use std::io::Seek;
-    let mut file = fs::File::open(path)?;
-    let size = file.metadata()?.len();
-    if size > LOG_MAX {
-        file.seek(io::SeekFrom::Start(size - LOG_MAX))?;
-    }
-    let mut bytes = Vec::new();
-    file.take(LOG_MAX).read_to_end(&mut bytes)?;
-    Ok(String::from_utf8_lossy(&bytes).into_owned())
-}
-
 /// Runs a program and returns what it says. Its output goes through a file, so that a program that
 /// says much never waits for us, nor we for one that hangs.
-fn ask(command: &mut Command, dir: &Path) -> io::Result<String> {
+fn ask(command: &mut Command, dir: &Path, limit: Duration) -> io::Result<String> {
     let path = dir.join(".output");
     let file = fs::File::create(&path)?;
     command.stdin(Stdio::null()).stdout(file.try_clone()?).stderr(file);
-    let outcome = wait(command);
+    let outcome = wait(command, limit);
     let text = String::from_utf8_lossy(&fs::read(&path)?).into_owned();
     fs::remove_file(&path)?;
     outcome.map(|()| text)
 }
 
-fn wait(command: &mut Command) -> io::Result<()> {
+fn wait(command: &mut Command, limit: Duration) -> io::Result<()> {
     let mut child = command.spawn()?;
     let start = Instant::now();
     while child.try_wait()?.is_none() {
-        if start.elapsed() > TIMEOUT {
+        if start.elapsed() > limit {
             child.kill()?;
             child.wait()?;
             return Err(io::ErrorKind::TimedOut.into());

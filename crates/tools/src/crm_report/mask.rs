@@ -6,6 +6,7 @@
 //! configuration are remembered, and masked wherever else they turn up, say in a log line of an
 //! agent. Masking too much is harmless, so patterns match anywhere in a name, in any case.
 
+use std::borrow::Cow;
 use std::collections::BTreeSet;
 
 use regex_lite::Regex;
@@ -21,6 +22,8 @@ pub struct Masker {
     names: Vec<Regex>,
     pairs: Regex,
     tag: Regex,
+    /// Commands that have a secret as an argument: the name, if any, and the value.
+    commands: [Regex; 2],
     known: BTreeSet<String>,
 }
 
@@ -42,8 +45,42 @@ impl Masker {
             pairs: build(r#"([A-Za-z0-9_.\-]+)["']?(\s*[=:]\s*)("[^"]*"|'[^']*'|[^\s"'<>]+)"#)?,
             // No `<` can be inside a value, so a stray quote does not swallow the rest of a log.
             tag: build(r#"^<[A-Za-z](?:[^<>"']|"[^"<]*"|'[^'<]*')*>"#)?,
+            commands: [
+                build(
+                    r"(?:^|\s)(?:-[pn]|--set-parameter|--parameter|--name|--attr-name)[ =](\S+)\s(?:.*\s)?(?:-v|--parameter-value|--update|--attr-value|--value)[ =](\S+)",
+                )?,
+                build(r"cibsecret(?:\s+-\S+)*\s+set\s+\S+\s+(\S+)\s+(\S.*)")?,
+            ],
             known: BTreeSet::new(),
         })
+    }
+
+    /// Remembers a secret that was kept out of the configuration.
+    pub fn remember(&mut self, value: &str) {
+        if value.len() >= REMEMBERED_MIN {
+            self.known.insert(value.to_owned());
+        }
+    }
+
+    /// A line without secrets that are arguments of a command.
+    fn command<'a>(&self, segment: &'a str) -> Cow<'a, str> {
+        let [parameter, set] = &self.commands;
+        let found = match set.captures(segment) {
+            Some(found) => found.get(2),
+            None => parameter
+                .captures(segment)
+                .filter(|found| self.is_secret(&found[1]))
+                .and_then(|found| found.get(2)),
+        };
+        match found {
+            // The line's end is not part of the value.
+            Some(value) => {
+                let end = value.start() + value.as_str().trim_end().len();
+                let (head, tail) = (&segment[..value.start()], &segment[end..]);
+                Cow::Owned(format!("{head}{MASK}{tail}"))
+            }
+            None => Cow::Borrowed(segment),
+        }
     }
 
     fn is_secret(&self, name: &str) -> bool {
@@ -96,7 +133,7 @@ impl Masker {
                 },
             };
             let (segment, after) = rest.split_at(end);
-            out.push_str(&self.segment(segment, found));
+            out.push_str(&self.segment(&self.command(segment), found));
             rest = after;
         }
         out
@@ -106,7 +143,7 @@ impl Masker {
         let named = self
             .pairs
             .captures_iter(segment)
-            .any(|pair| &pair[1] == "name" && self.is_secret(bare(&pair[3])));
+            .any(|pair| matches!(&pair[1], "name" | "id") && self.is_secret(bare(&pair[3])));
         let mut out = String::with_capacity(segment.len());
         let mut done = 0;
         for pair in self.pairs.captures_iter(segment) {
@@ -161,6 +198,16 @@ mod tests {
                 r#"graph <attributes passwd="s" ip="1"/>"#,
                 r#"graph <attributes passwd="******" ip="1"/>"#,
             ),
+            (
+                "info: +  /cib/nvpair[@id='r-ia-passwd']:  @value=abc\n",
+                "info: +  /cib/nvpair[@id='r-ia-passwd']:  @value=******\n",
+            ),
+            (
+                "root 7 crm_resource -r r -p passwd -v abc\n",
+                "root 7 crm_resource -r r -p passwd -v ******\n",
+            ),
+            ("crm_resource -r r -p ip -v 192.0.2.1\n", "crm_resource -r r -p ip -v 192.0.2.1\n"),
+            ("7 cibsecret -C set r key a b\n", "7 cibsecret -C set r key ******\n"),
             ("1 < 2 and 3 > 2\n\nend", "1 < 2 and 3 > 2\n\nend"),
             ("é < ü\n", "é < ü\n"),
         ] {

@@ -7,7 +7,7 @@ fn epoch(time: DateTime, zone: &TimeZone) -> Option<i64> {
     zone.to_ambiguous_timestamp(time).compatible().ok().map(|stamp| stamp.as_second())
 }
 
-/// A time as typed: `Y-M-D H:M:S`, a date, or a time of today.
+/// A time as typed: `Y-M-D H:M:S`, a date, a time of today, or `@SECONDS` since 1970.
 pub fn typed(text: &str, now: i64, zone: &TimeZone) -> Option<i64> {
     let today = jiff::Timestamp::from_second(now).ok()?.to_zoned(zone.clone()).date();
     let text = text.trim();
@@ -19,6 +19,9 @@ pub fn typed(text: &str, now: i64, zone: &TimeZone) -> Option<i64> {
         None if text.contains(':') => (None, Some(text)),
         None => (Some(text), None),
     };
+    if let Some(seconds) = text.strip_prefix('@') {
+        return seconds.parse().ok();
+    }
     let date = match date {
         Some(text) => {
             let mut parts = text.split(['-', '/']);
@@ -113,6 +116,8 @@ mod tests {
             ("7:59", Some(NOW - 60)),
             ("07:59:30", Some(NOW - 30)),
             ("now", Some(NOW)),
+            ("@1795248000", Some(NOW)),
+            ("@", None),
             ("soon", None),
             ("2026-13-01", None),
             ("25:00", None),
