@@ -17,6 +17,7 @@ pub mod units;
 
 mod bench_scheduler;
 mod control;
+mod remote;
 mod talk;
 
 use base::Applet;
@@ -35,6 +36,9 @@ pub fn applets() -> Vec<Applet> {
         ("lab-exec", control::exec),
         ("lab-systemd", units::main),
         ("lab-talk", talk::main),
+        ("lab-sshd", remote::server),
+        ("lab-ssh", remote::ssh),
+        ("lab-scp", remote::scp),
     ]
     .map(|(name, run)| Applet { name, dir: "", run })
     .to_vec()

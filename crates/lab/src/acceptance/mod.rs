@@ -16,6 +16,7 @@ mod knet;
 mod merges;
 mod mixed;
 mod notes;
+mod report;
 
 use std::io;
 use std::path::Path;
@@ -38,6 +39,7 @@ const SCENARIOS: &[Scenario] = &[
     ("events", "alerts, systemd units, suicide, questions without a DC", events::run),
     ("merges", "partitions that mend", merges::run),
     ("doctor", "what breaks clusters is found and named", doctor::run),
+    ("report", "secrets brought to all nodes, a report from all nodes without any", report::run),
     ("input", "bad configuration, bad updates, random bytes", input::run),
 ];
 
