@@ -95,6 +95,8 @@ pub(super) struct Client {
     pid: u32,
     privileged: bool,
     read_only: bool,
+    /// It came over TCP ([`super::remote`]), where only operations are answered.
+    pub(super) is_remote: bool,
     is_daemon: bool,
     subscriptions: BTreeSet<String>,
     /// Id and flags of the synchronous request that waits for its answer.
@@ -114,6 +116,8 @@ pub struct NewClient {
     pub privileged: bool,
     /// Connected to `cib_ro`.
     pub read_only: bool,
+    /// Connected over TCP ([`super::remote`]), where only operations are answered.
+    pub is_remote: bool,
 }
 
 /// The CIB manager of one node.
@@ -197,6 +201,7 @@ impl Based {
             pid: new.pid,
             privileged: new.privileged,
             read_only: new.read_only,
+            is_remote: new.is_remote,
             is_daemon: false,
             subscriptions: BTreeSet::new(),
             pending: None,
@@ -233,11 +238,13 @@ impl Based {
         if state.name.is_none() {
             let name = match request.get("cib_clientname") {
                 Some(name) => name.to_owned(),
+                None if state.is_remote => state.uuid.clone(),
                 None => state.pid.to_string(),
             };
-            state.is_daemon = messages::is_daemon_name(&name);
+            state.is_daemon = !state.is_remote && messages::is_daemon_name(&name);
             state.name = Some(name);
         }
+        let is_remote = state.is_remote;
         if state.is_daemon && state.privileged {
             let limit = cluster_option(&self.cib, "cluster-ipc-limit")
                 .and_then(|text| text.parse().ok())
@@ -245,6 +252,7 @@ impl Based {
             self.push(Output::Limit { client, limit });
         }
         match request.get("cib_op") {
+            Some("register") if is_remote => self.name_sibling(client, &request),
             Some("register") => self.register(client, id, flags),
             Some("cib_notify") => {
                 let status = self.subscribe(client, &request);
@@ -254,6 +262,20 @@ impl Based {
                 }
             }
             _ => self.command(ctx, client, id, flags, request),
+        }
+    }
+
+    /// Upstream's library has two connections over TCP and says its name on the one that it then
+    /// uses for requests that wait; `cib_async_id` is the other one, which is to have it too.
+    fn name_sibling(&mut self, client: u64, request: &Element) {
+        let Some(state) = self.clients.get(&client) else { return };
+        let (name, user) = (state.name.clone(), state.user.clone());
+        let token = request.get("cib_async_id").unwrap_or("");
+        let sibling = self.clients.values_mut().find(|other| {
+            other.uuid == token && other.is_remote && other.user == user && other.name.is_none()
+        });
+        if let Some(sibling) = sibling {
+            sibling.name = name;
         }
     }
 
@@ -297,7 +319,10 @@ impl Based {
             return self.note(Priority::Error, format!("Ignoring unknown operation `{op}`"));
         };
         let Some(state) = self.clients.get_mut(&client) else { return };
-        if messages::number(&request, "cib_callopt") & call::SYNC != 0 {
+        if state.is_remote {
+            // Which node does it is for those inside to say.
+            request.unset("cib_host");
+        } else if messages::number(&request, "cib_callopt") & call::SYNC != 0 {
             state.pending = Some((id, flags));
         }
         request.rename("cib_command");

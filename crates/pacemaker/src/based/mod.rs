@@ -12,6 +12,7 @@ pub mod core;
 pub mod disk;
 pub mod messages;
 pub mod peers;
+pub mod remote;
 pub mod shell;
 #[cfg(test)]
 mod tests;

@@ -1,7 +1,7 @@
 //! The CIB manager's daemon: one loop around the core.
 //!
 //! Descriptors in the loop: the endpoints `cib_ro`, `cib_rw` and `cib_shm`, the CPG group `cib`,
-//! signals.
+//! signals, and what [remote access](super::remote) has.
 
 use std::io;
 
@@ -12,6 +12,8 @@ use qb::mainloop::{Interest, Loop, Signals, Token};
 
 use super::core::{Based, Ctx, NewClient, Output};
 use super::disk::Disk;
+use super::remote::doors::{Change, Doors, FIRST_TOKEN};
+use super::remote::login;
 use crate::cluster::group::{Event as GroupEvent, Group};
 use crate::cluster::message::{Kind, To};
 use crate::cluster::wire::{Wire, host_name};
@@ -19,8 +21,13 @@ use crate::daemon;
 use crate::service::{Event, Service};
 use cib::settings::Daemon;
 
-/// The endpoints; a client's number is its connection's times their number, plus which it is.
 const SERVICES: [&str; 3] = ["cib_ro", "cib_rw", "cib_shm"];
+/// Ways in: the endpoints and, last, TCP. A client's number is its connection's times their
+/// number, plus which it is.
+const N_WAYS: u64 = SERVICES.len() as u64 + 1;
+const REMOTE: u64 = SERVICES.len() as u64;
+/// Requests of remote clients before others have their turn.
+const REMOTE_TURNS: usize = 64;
 const CLUSTER: Token = Token(10);
 const SIGNALS: Token = Token(11);
 
@@ -66,6 +73,10 @@ pub fn main(args: &[String]) -> i32 {
         print!("{}", daemon::metadata(Daemon::Based));
         return CrmExit::Ok.code();
     }
+    // Not for people: the daemon runs itself so, to have a password judged.
+    if wishes.rest.get(1).is_some_and(|word| word == login::WORD) {
+        return login::main();
+    }
     if let Err(exit) = daemon::start("pacemaker-based", &wishes.rest) {
         return exit;
     }
@@ -85,6 +96,7 @@ struct Shell {
     cluster: Option<(Wire, Group)>,
     core: Based,
     disk: Disk,
+    doors: Doors,
     exit: Option<i32>,
 }
 
@@ -119,7 +131,8 @@ fn run(wishes: &Wishes) -> io::Result<i32> {
     let disk = Disk::new(store)?;
     let lp = Loop::new()?;
     lp.add(&signals, SIGNALS, Interest::READ)?;
-    let mut shell = Shell { lp, services: Vec::new(), cluster, core, disk, exit: None };
+    let doors = Doors::default();
+    let mut shell = Shell { lp, services: Vec::new(), cluster, core, disk, doors, exit: None };
     if let Some((wire, _)) = &mut shell.cluster {
         wire.join().map_err(|error| io::Error::other(format!("cannot join the group: {error}")))?;
         shell.lp.add(wire.fd(), CLUSTER, Interest::READ)?;
@@ -139,16 +152,21 @@ impl Shell {
         let mut events = Vec::new();
         loop {
             let group = self.cluster.as_ref().and_then(|(_, group)| group.next_deadline());
-            let deadline = self.core.next_deadline().into_iter().chain(group).min();
+            let remote = self.doors.next_deadline(qb::mainloop::now());
+            let deadline = self.core.next_deadline().into_iter().chain(group).chain(remote).min();
             self.lp.wait(deadline, &mut events)?;
             for event in &events {
                 match event.token {
                     CLUSTER => self.on_cluster(),
                     SIGNALS => self.on_signals(signals),
+                    token if token.0 >= FIRST_TOKEN => {
+                        self.doors.on_event(&self.lp, qb::mainloop::now(), event);
+                    }
                     Token(at) => self.on_ipc(at as usize),
                 }
             }
             self.with_core(Based::timed_out);
+            self.on_remote();
             if let Some(exit) = self.exit {
                 if let Some((wire, _)) = &mut self.cluster {
                     wire.leave();
@@ -169,14 +187,56 @@ impl Shell {
                 for service in &mut self.services {
                     service.refuse_new_clients();
                 }
+                self.doors.shut(&self.lp);
                 self.with_core(Based::shut_down);
             }
         }
     }
 
+    /// Serves who came over TCP, and sends what there is for them.
+    fn on_remote(&mut self) {
+        let number = |conn: u64| conn * N_WAYS + REMOTE;
+        let now = qb::mainloop::now();
+        self.doors.follow(&self.lp, now, self.core.document());
+        self.doors.timed_out(&self.lp, now);
+        let mut turns = REMOTE_TURNS;
+        loop {
+            let changes = self.doors.changes();
+            let nothing_new = changes.is_empty();
+            for change in changes {
+                match change {
+                    Change::Came { conn, uuid, user } => {
+                        let privileged = account::is_privileged(&user);
+                        let new = NewClient {
+                            uuid,
+                            user,
+                            pid: 0,
+                            privileged,
+                            read_only: false,
+                            is_remote: true,
+                        };
+                        self.core.client_connected(number(conn), new);
+                    }
+                    Change::Went(conn) => {
+                        self.with_core(|core, ctx| core.client_gone(ctx, number(conn)));
+                    }
+                }
+            }
+            let request = if turns > 0 { self.doors.next_request() } else { None };
+            let Some((conn, xml)) = request else {
+                self.doors.settle(&self.lp, now);
+                if nothing_new {
+                    return;
+                }
+                continue;
+            };
+            turns -= 1;
+            self.with_core(|core, ctx| core.client_request(ctx, number(conn), 0, 0, Some(xml)));
+        }
+    }
+
     fn on_ipc(&mut self, at: usize) {
-        let n = SERVICES.len() as u64;
-        let number = |conn: u64| conn * n + at as u64;
+        let number = |conn: u64| conn * N_WAYS + at as u64;
         loop {
             let Some(service) = self.services.get_mut(at) else { return };
             let Some(event) = service.next() else { return };
@@ -189,6 +249,7 @@ impl Shell {
                             pid: client.pid,
                             privileged: client.privileged,
                             read_only: at == 0,
+                            is_remote: false,
                         };
                         self.core.client_connected(number(conn), new);
                     }
@@ -240,26 +301,30 @@ impl Shell {
     }
 
     fn service_of(&mut self, client: u64) -> Option<(&mut Service, u64)> {
-        let n = SERVICES.len() as u64;
-        let service = self.services.get_mut((client % n) as usize)?;
-        Some((service, client / n))
+        let service = self.services.get_mut((client % N_WAYS) as usize)?;
+        Some((service, client / N_WAYS))
     }
 
     fn drain(&mut self) {
         while let Some(output) = self.core.poll_output() {
             match output {
+                Output::Respond { client, xml, .. } if client % N_WAYS == REMOTE => {
+                    self.doors.send(client / N_WAYS, &xml);
+                }
                 Output::Respond { client, id, flags, xml } => {
                     if let Some((service, conn)) = self.service_of(client) {
                         service.respond(conn, id, flags, &xml);
                     }
                 }
                 Output::Event { clients, xml } => {
-                    let n = SERVICES.len() as u64;
+                    for client in clients.iter().filter(|client| **client % N_WAYS == REMOTE) {
+                        self.doors.send(client / N_WAYS, &xml);
+                    }
                     for (at, service) in self.services.iter_mut().enumerate() {
                         let own: Vec<u64> = clients
                             .iter()
-                            .filter(|client| **client % n == at as u64)
-                            .map(|client| client / n)
+                            .filter(|client| **client % N_WAYS == at as u64)
+                            .map(|client| client / N_WAYS)
                             .collect();
                         if !own.is_empty() {
                             service.event_to(&own, &xml);
@@ -270,6 +335,9 @@ impl Shell {
                     if let Some((service, conn)) = self.service_of(client) {
                         service.set_backlog_limit(conn, limit);
                     }
+                }
+                Output::Disconnect(client) if client % N_WAYS == REMOTE => {
+                    self.doors.disconnect(client / N_WAYS);
                 }
                 Output::Disconnect(client) => {
                     if let Some((service, conn)) = self.service_of(client) {

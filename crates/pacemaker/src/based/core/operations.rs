@@ -190,12 +190,12 @@ impl Based {
         else {
             return;
         };
-        let client = *client;
+        let (client, is_remote) = (*client, state.is_remote);
         let sync = messages::number(&reply, "cib_callopt") & call::SYNC != 0;
         let pending = if sync { state.pending.take() } else { None };
         match pending {
             Some((id, flags)) => self.push(Output::Respond { client, id, flags, xml: reply }),
-            None if sync => {
+            None if sync && !is_remote => {
                 self.note(Priority::Debug, "No request waits for this answer".to_owned());
             }
             None => self.push(Output::Event { clients: vec![client], xml: reply }),
