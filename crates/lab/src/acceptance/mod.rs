@@ -16,6 +16,7 @@ mod knet;
 mod merges;
 mod mixed;
 mod notes;
+mod outside;
 mod report;
 
 use std::io;
@@ -40,6 +41,7 @@ const SCENARIOS: &[Scenario] = &[
     ("merges", "partitions that mend", merges::run),
     ("doctor", "what breaks clusters is found and named", doctor::run),
     ("report", "secrets brought to all nodes, a report from all nodes without any", report::run),
+    ("outside", "tools beyond the cluster, over TLS and in clear text", outside::run),
     ("input", "bad configuration, bad updates, random bytes", input::run),
 ];
 
