@@ -179,11 +179,20 @@ fn work(parsed: &Parsed, out: &mut Out) -> Result<CrmExit, Fail> {
     if selector.pattern.is_some() && selector.name.is_some() {
         return Err(Fail::usage("Error: --name and --pattern cannot be used at the same time"));
     }
+    let is_of_node = match lifetime.as_deref().or(parsed.value("type")) {
+        Some(kind) => matches!(kind, "reboot" | "forever" | "status" | "nodes"),
+        None => parsed.has("node"),
+    };
+    if selector.pattern.is_some() && command != "query" && !is_of_node {
+        return Err(Fail::usage(
+            "Error: pattern can only be used with query, or with update or delete of a node's attributes",
+        ));
+    }
     let wish = source::Wish { tool: "crm_attribute", user: None, writes: command != "query" };
     let mut source = Source::open(&wish)
         .map_err(|rc| Fail::new(rc.exit(), format!("Could not connect to the CIB: {rc}")))?;
     let (section, node) = section_of(parsed, lifetime.as_deref(), &mut source)?;
-    let named = selector.name.is_some() || selector.pattern.is_some() || selector.id.is_some();
+    let named = selector.name.is_some() || selector.pattern.is_some();
     if command == "delete" && !named {
         return Err(Fail::usage("Error: must specify attribute name or pattern to delete"));
     }
@@ -249,17 +258,17 @@ fn section_of(
                     Fail::new(rc.exit(), format!("Could not get local node name: {rc}"))
                 })?,
             };
-            let id = nodes::id_of(source, &name).map_err(performing)?;
-            let Some(id) = id else {
+            let known = nodes::of_name(source, &name).map_err(performing)?;
+            let Some(node) = known else {
                 return Err(Fail::new(
                     CrmExit::Nosuch,
                     format!("Could not map name={name} to a UUID"),
                 ));
             };
             let section = if kind == "nodes" {
-                Section::Nodes { id, utilization: parsed.has("utilization") }
+                Section::Nodes { node, utilization: parsed.has("utilization") }
             } else {
-                Section::Status { id }
+                Section::Status { node }
             };
             return Ok((section, Some(name)));
         }

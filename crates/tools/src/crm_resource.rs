@@ -469,6 +469,15 @@ impl<'a> Job<'a> {
             })
     }
 
+    /// As [`resource`](Self::resource), but the id that the instances of a unique clone share
+    /// stands for them, too: what a configuration says is the same for all.
+    fn by_configuration(&self) -> Result<RscIx, Fail> {
+        let sched = &self.view.sched;
+        let found = self.resource();
+        let inner = || sched.rscs.ids().find(|rsc| sched.rscs[*rsc].xml.id() == self.name());
+        if found.is_err() { inner().map_or(found, Ok) } else { found }
+    }
+
     /// Whether a name is that of an instance (`x:0`).
     fn is_instance_name(&self, rsc: RscIx, name: &str) -> bool {
         self.view.sched.rscs[rsc].xml.id() != Some(name)
@@ -477,12 +486,7 @@ impl<'a> Job<'a> {
     /// The node given with `-N`, which must exist.
     fn node(&self) -> Result<Option<scheduler::ids::NodeIx>, Fail> {
         let Some(name) = self.parsed.value("node") else { return Ok(None) };
-        match self
-            .view
-            .sched
-            .node_by_name(name)
-            .or_else(|| self.view.sched.find_node(Some(name), None))
-        {
+        match self.view.sched.node_by_name(name) {
             Some(node) => Ok(Some(node)),
             None => Err(failing(CrmExit::Nosuch, &format!("Node '{name}' not found"))),
         }

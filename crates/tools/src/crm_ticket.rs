@@ -138,6 +138,10 @@ fn work(parsed: &Parsed, out: &mut Out) -> Result<CrmExit, Fail> {
     let Some(id) = ticket else { return Err(Fail::usage("Must supply ticket ID with -t")) };
     let old = states.first();
     if command == "cleanup" {
+        if old.is_none() && awaited(&document).iter().any(|state| state.id() == Some(id)) {
+            // It has no state that could be forgotten.
+            return Ok(CrmExit::Ok);
+        }
         let exit = cleanup(parsed, id, old, &mut source)?;
         out.info(&format!("Cleaned up {id}"));
         return Ok(exit);
@@ -295,6 +299,16 @@ fn query(
     if command == "constraints" {
         return constraints(out, ticket, document);
     }
+    // Tickets that are only waited for have no state yet: they are revoked.
+    let mut states = states.to_vec();
+    if command != "query-xml" {
+        states.extend(
+            awaited(document)
+                .into_iter()
+                .filter(|state| ticket.is_none_or(|id| state.id() == Some(id))),
+        );
+    }
+    let states = states.as_slice();
     if let Some(id) = ticket
         && states.is_empty()
     {
@@ -349,6 +363,24 @@ fn query(
     Ok(CrmExit::Ok)
 }
 
+/// States of the tickets that constraints name and the status does not know.
+pub(crate) fn awaited(document: &Element) -> Vec<Element> {
+    let known = document.at(&["status", "tickets"]);
+    let mut found: Vec<Element> = Vec::new();
+    let all =
+        document.at(&["configuration", "constraints"]).into_iter().flat_map(Element::children);
+    for id in
+        all.filter(|child| child.name() == "rsc_ticket").filter_map(|child| child.get("ticket"))
+    {
+        let is_known =
+            known.is_some_and(|tickets| tickets.child_with_id("ticket_state", id).is_some());
+        if !is_known && !found.iter().any(|state| state.id() == Some(id)) {
+            found.push(Element::new("ticket_state").with("id", id));
+        }
+    }
+    found
+}
+
 fn constraints(out: &mut Out, ticket: Option<&str>, document: &Element) -> Result<CrmExit, Fail> {
     let all =
         document.at(&["configuration", "constraints"]).into_iter().flat_map(Element::children);
@@ -357,6 +389,10 @@ fn constraints(out: &mut Out, ticket: Option<&str>, document: &Element) -> Resul
             child.name() == "rsc_ticket" && ticket.is_none_or(|id| child.get("ticket") == Some(id))
         })
         .collect();
+    if found.is_empty() {
+        let why = format!("Could not show ticket constraints: {}", Rc::ENXIO);
+        return Err(Fail::new(Rc::ENXIO.exit(), why));
+    }
     out.line("Constraints XML:\n");
     let (mut tickets, mut resources) = (Element::new("tickets"), Element::new("resources"));
     for constraint in &found {

@@ -86,14 +86,18 @@ pub fn all(cib: &Element) -> Vec<Node> {
     nodes
 }
 
-/// The id of a node by its name (in any case of letters), or of a node whose id it is.
-pub fn id_of(source: &mut Source, name: &str) -> Result<Option<String>, Rc> {
+/// A node by its name (in any case of letters), or the node whose id it is.
+pub fn find<'a>(nodes: &'a [Node], name: &str) -> Option<&'a Node> {
+    let named = nodes.iter().find(|node| node.name.eq_ignore_ascii_case(name));
+    named.or_else(|| nodes.iter().find(|node| node.id == name))
+}
+
+/// A node of the CIB by its name or id, see [`find`].
+pub fn of_name(source: &mut Source, name: &str) -> Result<Option<Node>, Rc> {
     let answer = source.call(&Call { op: "cib_query", ..Call::default() })?;
     if answer.rc != Rc::OK {
         return Err(answer.rc);
     }
     let Some(cib) = answer.output else { return Ok(None) };
-    let nodes = all(&cib);
-    let named = nodes.iter().find(|node| node.name.eq_ignore_ascii_case(name));
-    Ok(named.or_else(|| nodes.iter().find(|node| node.id == name)).map(|node| node.id.clone()))
+    Ok(find(&all(&cib), name).cloned())
 }

@@ -6,6 +6,7 @@
 use regex_lite::Regex;
 use xml::Element;
 
+use crate::nodes::{Kind, Node};
 use crate::rc::Rc;
 use crate::source::{Call, Source, call};
 
@@ -18,17 +19,17 @@ pub enum Section {
     RscDefaults,
     /// Defaults of operations.
     OpDefaults,
-    /// Permanent attributes (or utilization) of the node with this id.
+    /// Permanent attributes (or utilization) of a node.
     Nodes {
-        /// The node's id.
-        id: String,
+        /// The node.
+        node: Node,
         /// Whether the pairs are its utilization.
         utilization: bool,
     },
-    /// Transient attributes of the node with this id.
+    /// Transient attributes of a node.
     Status {
-        /// The node's id.
-        id: String,
+        /// The node.
+        node: Node,
     },
     /// Attributes of tickets.
     Tickets,
@@ -86,8 +87,9 @@ impl Section {
             Section::CrmConfig => "cluster_property_set",
             Section::RscDefaults | Section::OpDefaults => "meta_attributes",
             Section::Nodes { utilization: true, .. } => "utilization",
-            Section::Nodes { .. } | Section::Status { .. } => "instance_attributes",
-            Section::Tickets => "tickets",
+            Section::Nodes { .. } | Section::Status { .. } | Section::Tickets => {
+                "instance_attributes"
+            }
         }
     }
 
@@ -96,10 +98,10 @@ impl Section {
             Section::CrmConfig => "cib-bootstrap-options".to_owned(),
             Section::RscDefaults => "rsc_defaults-options".to_owned(),
             Section::OpDefaults => "op_defaults-options".to_owned(),
-            Section::Nodes { id, utilization: false } => format!("nodes-{id}"),
-            Section::Nodes { id, utilization: true } => format!("nodes-{id}-utilization"),
-            Section::Status { id } => format!("status-{id}"),
-            Section::Tickets => "tickets".to_owned(),
+            Section::Nodes { node, utilization: false } => format!("nodes-{}", node.id),
+            Section::Nodes { node, utilization: true } => format!("nodes-{}-utilization", node.id),
+            Section::Status { node } => format!("status-{}", node.id),
+            Section::Tickets => "status-tickets".to_owned(),
         }
     }
 
@@ -110,37 +112,48 @@ impl Section {
             Section::CrmConfig | Section::RscDefaults | Section::OpDefaults => {
                 whole.children().filter(|child| child.name() == tag).collect()
             }
-            Section::Nodes { id, .. } => whole
+            Section::Nodes { node, .. } => whole
                 .children()
-                .filter(|node| node.id() == Some(id))
+                .filter(|child| child.id() == Some(&node.id))
                 .flat_map(Element::children)
                 .filter(|child| child.name() == tag)
                 .collect(),
-            Section::Status { id } => whole
+            Section::Status { node } => whole
                 .children()
-                .filter(|state| state.name() == "node_state" && state.id() == Some(id))
+                .filter(|state| state.name() == "node_state" && state.id() == Some(&node.id))
                 .flat_map(Element::children)
                 .filter(|child| child.name() == "transient_attributes")
                 .flat_map(Element::children)
                 .filter(|child| child.name() == tag)
                 .collect(),
-            Section::Tickets => whole.children().filter(|child| child.name() == tag).collect(),
+            Section::Tickets => whole
+                .children()
+                .filter(|child| child.name() == "tickets")
+                .flat_map(Element::children)
+                .filter(|child| child.name() == tag)
+                .collect(),
         }
     }
 
     /// Wraps a set so that it can be merged into the section.
     fn wrap(&self, set: Element) -> Element {
         match self {
-            Section::CrmConfig | Section::RscDefaults | Section::OpDefaults | Section::Tickets => {
-                set
+            Section::CrmConfig | Section::RscDefaults | Section::OpDefaults => set,
+            Section::Tickets => Element::new("tickets").with_child(set),
+            // Those without an entry of their own in the section get one.
+            Section::Nodes { node, .. } if node.kind != Kind::Cluster => Element::new("node")
+                .with("type", "remote")
+                .with("id", node.id.as_str())
+                .with("uname", node.name.as_str())
+                .with_child(set),
+            Section::Nodes { node, .. } => {
+                Element::new("node").with("id", node.id.as_str()).with_child(set)
             }
-            Section::Nodes { id, .. } => {
-                Element::new("node").with("id", id.as_str()).with_child(set)
-            }
-            Section::Status { id } => {
-                Element::new("node_state").with("id", id.as_str()).with_child(
-                    Element::new("transient_attributes").with("id", id.as_str()).with_child(set),
-                )
+            Section::Status { node } => {
+                let id = node.id.as_str();
+                Element::new("node_state")
+                    .with("id", id)
+                    .with_child(Element::new("transient_attributes").with("id", id).with_child(set))
             }
         }
     }
@@ -165,7 +178,7 @@ pub fn find(source: &mut Source, section: &Section, selector: &Selector) -> Resu
 
 fn select(whole: &Element, section: &Section, selector: &Selector) -> Result<Vec<Found>, Rc> {
     let pattern = match &selector.pattern {
-        Some(pattern) => Some(Regex::new(pattern).map_err(|_| Rc::EINVAL)?),
+        Some(pattern) => Some(Regex::new(pattern).map_err(|_| Rc::ENXIO)?),
         None => None,
     };
     let mut found = Vec::new();

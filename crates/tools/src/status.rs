@@ -121,10 +121,13 @@ impl View {
     /// Works out the state that a document describes.
     pub fn new(cib: Element, now: i64, live: Option<Live>) -> View {
         let cib = Arc::new(cib);
-        let sched = scheduler::status(
+        let mut sched = scheduler::status(
             &cib,
             Input { now, local_offset: crate::clock::local_offset(now), ..Input::default() },
         );
+        for state in crate::crm_ticket::awaited(&cib) {
+            sched.tickets.entry(state.id().unwrap_or("").into()).or_default();
+        }
         View { sched, cib, now, live }
     }
 

@@ -202,8 +202,8 @@ pub fn standby(args: &[String]) -> i32 {
 fn is_set(node: &str, name: &str) -> bool {
     let wish = Wish { tool: "crm_attribute", user: None, writes: false };
     let Ok(mut source) = Source::open(&wish) else { return false };
-    let Ok(Some(id)) = nodes::id_of(&mut source, node) else { return false };
-    let section = crate::nvpairs::Section::Nodes { id, utilization: false };
+    let Ok(Some(node)) = nodes::of_name(&mut source, node) else { return false };
+    let section = crate::nvpairs::Section::Nodes { node, utilization: false };
     let selector = crate::nvpairs::Selector { name: Some(name.to_owned()), ..Default::default() };
     crate::nvpairs::find(&mut source, &section, &selector).is_ok_and(|found| !found.is_empty())
 }
@@ -310,18 +310,18 @@ fn count(
     let mut source = Source::open(&wish).map_err(tell)?;
     let answer = source.call(&Call { op: "cib_query", ..Call::default() }).map_err(tell)?;
     let Some(cib) = answer.output else { return Err(tell(answer.rc)) };
-    if !nodes::all(&cib).iter().any(|known| known.name == node || known.id == node) {
+    let nodes = nodes::all(&cib);
+    let Some(node) = nodes::find(&nodes, node) else {
         eprintln!("crm_failcount: Could not map name={node} to a UUID");
         return Err(CrmExit::Nosuch.code());
-    }
+    };
     let exact = format!("fail-count-{resource}");
     let prefix = format!("{exact}#");
     let milliseconds = interval.and_then(|text| base::interval::parse_ms(text).ok()).unwrap_or(0);
     let wanted = operation.map(|operation| format!("{prefix}{operation}_{milliseconds}"));
     let mut sum = Score::new(0);
     let states = cib.child("status").into_iter().flat_map(xml::Element::children);
-    for state in states.filter(|state| state.get("uname") == Some(node) || state.id() == Some(node))
-    {
+    for state in states.filter(|state| state.id() == Some(&node.id)) {
         let attributes = state.children().filter(|child| child.name() == "transient_attributes");
         for pair in
             attributes.flat_map(xml::Element::descendants).filter(|pair| pair.name() == "nvpair")

@@ -422,7 +422,7 @@ fn judge(state: &str, line: &[String], theirs: &End, ours: &End) -> Verdict {
 
 /// Documents without what differs from write to write and from version to version; other text as
 /// it is.
-fn plain(text: &str) -> String {
+pub fn plain(text: &str) -> String {
     let Ok(mut document) = xml::parse(text.trim_end()) else { return text.to_owned() };
     for name in ["cib-last-written", "update-origin", "update-client", "update-user"] {
         document.unset(name);
@@ -437,7 +437,7 @@ fn plain(text: &str) -> String {
     document.to_pretty()
 }
 
-fn differing(theirs: &str, ours: &str) -> String {
+pub fn differing(theirs: &str, ours: &str) -> String {
     let (theirs, ours): (Vec<&str>, Vec<&str>) = (theirs.lines().collect(), ours.lines().collect());
     let missing = theirs.iter().filter(|line| !ours.contains(line)).map(|line| format!("- {line}"));
     let extra = ours.iter().filter(|line| !theirs.contains(line)).map(|line| format!("+ {line}"));
@@ -450,7 +450,7 @@ fn cibadmin_refuses_alike() {
     let mut sides = Sides::new("debian-cibadmin");
     let mut dice = Dice(0x9e37_79b9_7f4a_7c15);
     let documents = documents();
-    let rounds = std::env::var("QUORATE_ROUNDS").ok().and_then(|n| n.parse().ok()).unwrap_or(600);
+    let rounds = std::env::var("QUORATE_ROUNDS").ok().and_then(|n| n.parse().ok()).unwrap_or(400);
     for _ in 0..rounds {
         let line = line(&mut dice);
         let at = if dice.roll(4) == 0 { dice.roll(documents.len()) } else { 0 };

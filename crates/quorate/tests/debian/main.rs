@@ -11,3 +11,4 @@
 
 mod cibadmin;
 mod side;
+mod tools;

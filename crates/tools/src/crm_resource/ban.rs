@@ -30,7 +30,7 @@ fn end_of_life(job: &mut Job<'_>) -> Result<Option<String>, Fail> {
     let Some(text) = job.parsed.value("lifetime") else { return Ok(None) };
     let Some(span) = Duration::parse(text) else {
         return Err(failing(
-            CrmExit::InvalidParam,
+            CrmExit::Usage,
             &format!(
                 "Invalid duration specified: {text}\nPlease refer to https://en.wikipedia.org/wiki/ISO_8601#Durations for examples of valid durations"
             ),
@@ -122,7 +122,7 @@ fn forbid(job: &mut Job<'_>, name: &str, node: &str) -> Result<(), Fail> {
     put(job, "cib_modify", &data)
 }
 
-fn prefer(job: &mut Job<'_>, name: &str, node: &str) -> Result<(), Fail> {
+fn prefer(job: &mut Job<'_>, name: &str, node: &str, is_promotable: bool) -> Result<(), Fail> {
     let end = end_of_life(job)?;
     let id = format!("cli-prefer-{name}");
     // A constraint of the other form must not stay beside its successor's parts.
@@ -136,7 +136,7 @@ fn prefer(job: &mut Job<'_>, name: &str, node: &str) -> Result<(), Fail> {
             rsc: name,
             node,
             score: "INFINITY",
-            promoted: job.parsed.has("promoted"),
+            promoted: job.parsed.has("promoted") && is_promotable,
         },
         end.as_deref(),
     );
@@ -224,6 +224,18 @@ pub(super) fn relocate(job: &mut Job<'_>) -> Result<CrmExit, Fail> {
     } else {
         here.contains(&node) && here.len() == 1
     };
+    if job.parsed.has("promoted") && !promotable {
+        job.out.info(&format!("Ignoring --promoted option: {name} is not promotable"));
+    }
+    let is_single = |rsc: RscIx| {
+        matches!(job.view.sched.rscs[rsc].variant, Variant::Primitive | Variant::Group)
+    };
+    let is_in_several = |part: RscIx| job.view.sched.rscs[part].active.len() > 1;
+    if is_single(job.view.sched.uber(rsc)) && job.view.parts_of(rsc).into_iter().any(is_in_several)
+    {
+        // Which of the places it shall leave is for people to say.
+        return Err(performing(CrmExit::Multiple));
+    }
     if there && !force {
         return Err(performing(CrmExit::Exists));
     }
@@ -231,7 +243,7 @@ pub(super) fn relocate(job: &mut Job<'_>) -> Result<CrmExit, Fail> {
     // Earlier wishes for the resource are forgotten, and that it shall not be there.
     let what = Which { name: Some(&name), bans_of: Some(&to), ..Which::default() };
     remove_bans(job, &what, true)?;
-    prefer(job, &name, &to)?;
+    prefer(job, &name, &to, promotable)?;
     if force
         && let [from] = here.as_slice()
         && *from != node

@@ -287,10 +287,10 @@ fn all(
 
 /// `-F`: tells the cluster that a resource failed.
 pub(super) fn fail(job: &mut Job<'_>) -> Result<CrmExit, Fail> {
-    let rsc = job.resource()?;
     let Some(node) = job.node()? else {
-        return Err(Fail::usage("You need to supply a node name with -N"));
+        return Err(Fail::usage("Must supply a node name with -N"));
     };
+    let rsc = job.resource()?;
     let leaf = job.view.parts_of(rsc).first().copied().unwrap_or(rsc);
     let mut requests = Requests::new();
     ask(job, &mut requests, "lrm_fail", leaf, node)?;

@@ -13,8 +13,8 @@ use crate::output::Fail;
 
 /// Shows the digests; words of the command line of the form `NAME=VALUE` replace parameters.
 pub(super) fn show(job: &mut Job<'_>) -> Result<CrmExit, Fail> {
-    let rsc = job.resource()?;
     let node = job.node()?.ok_or_else(|| Fail::usage("Must supply a node name with -N"))?;
+    let rsc = job.resource()?;
     if job.view.sched.rscs[rsc].variant != Variant::Primitive {
         return Err(performing(CrmExit::UnimplementFeature));
     }

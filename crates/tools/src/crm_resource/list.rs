@@ -93,7 +93,7 @@ pub(super) fn raw(job: &mut Job<'_>) -> Result<CrmExit, Fail> {
 /// `-O` and `-o`: recorded operations. The active ones are those that still say something: probes
 /// that found nothing are out once the resource was started or stopped there.
 pub(super) fn operations(job: &mut Job<'_>, active: bool) -> Result<CrmExit, Fail> {
-    let wanted_node = job.parsed.value("node").map(str::to_owned);
+    let wanted_node = job.node()?.map(|node| job.view.sched.nodes[node].name.to_string());
     let wanted = job.name().map(str::to_owned);
     let cib = job.view.cib.clone();
     let mut xml = Element::new("operations");
@@ -251,7 +251,7 @@ pub(super) fn locate(job: &mut Job<'_>) -> Result<CrmExit, Fail> {
 
 /// `-q` and `-w`: a resource's configuration, with its template's parts or as it is written.
 pub(super) fn xml(job: &mut Job<'_>, expanded: bool) -> Result<CrmExit, Fail> {
-    let rsc = job.resource()?;
+    let rsc = job.by_configuration()?;
     let shown = rsc;
     let r = &job.view.sched.rscs[rsc];
     let id = r.xml.id().unwrap_or("").to_owned();

@@ -165,7 +165,7 @@ impl Job<'_> {
 
 /// `-g`: prints the value of a parameter.
 pub(super) fn get(job: &mut Job<'_>, name: &str) -> Result<CrmExit, Fail> {
-    let rsc = job.resource()?;
+    let rsc = job.by_configuration()?;
     let kind = Kind::of(job);
     let r = &job.view.sched.rscs[rsc];
     let value = match kind {
@@ -207,10 +207,10 @@ pub(super) fn get(job: &mut Job<'_>, name: &str) -> Result<CrmExit, Fail> {
 
 /// `-p`: sets a parameter.
 pub(super) fn set(job: &mut Job<'_>, name: &str) -> Result<CrmExit, Fail> {
+    let rsc = job.by_configuration()?;
     let Some(value) = job.parsed.value("parameter-value") else {
         return Err(Fail::usage("You need to supply a value with the -v option"));
     };
-    let rsc = job.resource()?;
     let kind = Kind::of(job);
     if kind == Kind::Element {
         job.replace_element(rsc, &mut |element| element.set(name, value))?;
@@ -275,15 +275,7 @@ fn set_one(
     let (set, pair, new) = match existing {
         Some(pair) => (pair.set, pair.id, false),
         None => {
-            // A set the resource has already is used again.
-            let own = job.configured(&id).and_then(|element| {
-                element
-                    .children()
-                    .find(|child| child.name() == kind.tag())
-                    .and_then(Element::id)
-                    .map(str::to_owned)
-            });
-            let set = job.parsed.value("set-name").map(str::to_owned).or(own);
+            let set = job.parsed.value("set-name").map(str::to_owned);
             let set = set.unwrap_or_else(|| format!("{id}-{}", kind.tag()));
             let pair = job.parsed.value("nvpair").map(str::to_owned);
             let pair = pair.unwrap_or_else(|| sanitized_id(&format!("{set}-{name}")));
@@ -305,7 +297,7 @@ fn set_one(
 
 /// `-d`: removes a parameter; one that is not there is no error.
 pub(super) fn delete(job: &mut Job<'_>, name: &str) -> Result<CrmExit, Fail> {
-    let rsc = job.resource()?;
+    let rsc = job.by_configuration()?;
     let kind = Kind::of(job);
     if kind == Kind::Element {
         job.replace_element(rsc, &mut |element| drop(element.unset(name)))?;
@@ -328,7 +320,7 @@ pub(super) fn remove(job: &mut Job<'_>) -> Result<CrmExit, Fail> {
     let Some(kind) = job.parsed.value("resource-type") else {
         return Err(Fail::usage("You need to specify a resource type with -t"));
     };
-    let rsc = job.resource()?;
+    let rsc = job.by_configuration()?;
     let data = Element::new(kind).with("id", job.config_id(rsc));
     let call =
         Call { op: "cib_delete", section: Some("resources"), data: Some(&data), ..Call::default() };
