@@ -1,8 +1,9 @@
-//! Asking for a password on a terminal, without showing it.
+//! Asking for a password on a terminal, without showing it, once for each run of a command.
 //!
 //! Source: `spec/cli-pacemaker.md` §4 (`CIB_passwd`).
 
 use std::io::{self, BufRead, IsTerminal, Write};
+use std::sync::OnceLock;
 
 use pacemaker_client::cib::remote::Password;
 use rustix::termios::{self, LocalModes, OptionalActions, Termios};
@@ -32,8 +33,14 @@ impl Drop for Quiet {
     }
 }
 
-/// Asks; `None` if stdin is no terminal or nothing was typed.
+/// Asks, the first time; `None` if stdin is no terminal or nothing was typed.
 pub fn ask() -> Option<Password> {
+    // Who connects again (`crm_mon`) does not ask again.
+    static ASKED: OnceLock<Option<Password>> = OnceLock::new();
+    ASKED.get_or_init(read).clone()
+}
+
+fn read() -> Option<Password> {
     if !io::stdin().is_terminal() {
         return None;
     }

@@ -247,10 +247,7 @@ impl Doors {
                     let conn = Conn { channel, shaking: is_tls, interest: Interest::READ };
                     self.conns.insert(number, conn);
                 }
-                Err(error) => {
-                    base::error!("Remote CIB client from {}: {error}", address.ip());
-                    self.gate.lost(now, number);
-                }
+                Err(error) => self.gate.failed(now, number, &error.to_string()),
             }
         }
     }
@@ -275,10 +272,7 @@ impl Doors {
             match conn.channel.handshake() {
                 Ok(()) => conn.shaking = false,
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => return,
-                Err(error) => {
-                    base::error!("Remote CIB client: {error}");
-                    return self.gate.lost(now, number);
-                }
+                Err(error) => return self.gate.failed(now, number, &error.to_string()),
             }
         }
         let mut buffer = vec![0; CHUNK];
@@ -290,10 +284,7 @@ impl Doors {
                 Ok(0) => return self.gate.lost(now, number),
                 Ok(n) => self.gate.bytes(now, number, buffer.get(..n).unwrap_or(&[])),
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => return,
-                Err(error) => {
-                    base::info!("Lost remote CIB client: {error}");
-                    return self.gate.lost(now, number);
-                }
+                Err(error) => return self.gate.failed(now, number, &error.to_string()),
             }
         }
         // What TLS read ahead does not make the descriptor readable.
@@ -354,10 +345,7 @@ impl Doors {
             match conn.channel.write(bytes) {
                 Ok(n) => self.gate.wrote(number, n),
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
-                Err(error) => {
-                    base::info!("Lost remote CIB client: {error}");
-                    return self.gate.lost(now, number);
-                }
+                Err(error) => return self.gate.failed(now, number, &error.to_string()),
             }
         }
     }

@@ -27,8 +27,14 @@ const STRANGERS_OF_ADDRESS_MAX: usize = 16;
 const CHECKS_MAX: usize = 4;
 /// Clients at a time.
 const CLIENTS_MAX: usize = 500;
-/// Refusals are told this often at most: they are what a flood is made of.
-const REFUSALS_TOLD_EVERY: Duration = Duration::from_secs(10);
+/// Strangers that may come at once, and how many more each second. An agreement on TLS costs the
+/// daemon milliseconds that its other clients want.
+const ARRIVALS_AT_ONCE: u32 = 64;
+const ARRIVALS_PER_SECOND: u32 = 32;
+/// Lines about strangers that are logged at once, and how many more each second: they are what a
+/// flood is made of.
+const LINES_AT_ONCE: u32 = 100;
+const LINES_PER_SECOND: u32 = 2;
 /// Unread bytes from which on a client's requests have to wait.
 const UNREAD_HIGH: usize = 1024 * 1024;
 /// Unread bytes with which a client is sent away: it follows changes and does not read of them.
@@ -114,6 +120,42 @@ impl Conn {
     }
 }
 
+/// Something that may happen so often at once, and so much more often each second.
+#[derive(Debug)]
+struct Budget {
+    most: u32,
+    per_second: u32,
+    /// How much is left, in thousandths.
+    left: u64,
+    /// When that was.
+    then: Option<Time>,
+}
+
+impl Budget {
+    fn new(most: u32, per_second: u32) -> Budget {
+        Budget { most, per_second, left: u64::from(most) * 1000, then: None }
+    }
+
+    /// Whether it may happen now; then it does.
+    fn take(&mut self, now: Time) -> bool {
+        // Whole milliseconds only, so that many small steps do not lose what they are worth.
+        let millis = self.then.map_or(0, |then| now.since(then).as_millis());
+        let millis = u64::try_from(millis).unwrap_or(u64::MAX);
+        if millis > 0 || self.then.is_none() {
+            let gained = millis.saturating_mul(u64::from(self.per_second));
+            self.left = self.left.saturating_add(gained).min(u64::from(self.most) * 1000);
+            self.then = Some(now);
+        }
+        match self.left.checked_sub(1000) {
+            Some(left) => {
+                self.left = left;
+                true
+            }
+            None => false,
+        }
+    }
+}
+
 /// All connections.
 #[derive(Debug)]
 pub struct Gate {
@@ -123,8 +165,8 @@ pub struct Gate {
     waiting: VecDeque<u64>,
     /// The connection whose request was handed out last; the others are before it.
     last_served: u64,
-    /// Since when refusals may be told again, and how many were not.
-    tell_refusal_from: Time,
+    arrivals: Budget,
+    lines: Budget,
     n_untold: u64,
     out: VecDeque<Output>,
 }
@@ -142,7 +184,8 @@ impl Gate {
             may_enter,
             waiting: VecDeque::new(),
             last_served: 0,
-            tell_refusal_from: Time::from_millis(0),
+            arrivals: Budget::new(ARRIVALS_AT_ONCE, ARRIVALS_PER_SECOND),
+            lines: Budget::new(LINES_AT_ONCE, LINES_PER_SECOND),
             n_untold: 0,
             out: VecDeque::new(),
         }
@@ -157,6 +200,19 @@ impl Gate {
         self.out.push_back(Output::Note(priority, text));
     }
 
+    /// Logs something about a stranger, unless there was too much of that.
+    fn tell(&mut self, now: Time, priority: Priority, text: String) {
+        if !self.lines.take(now) {
+            self.n_untold += 1;
+            return;
+        }
+        let n_untold = std::mem::take(&mut self.n_untold);
+        if n_untold > 0 {
+            self.note(Priority::Warning, format!("{n_untold} lines like the next were left out"));
+        }
+        self.note(priority, text);
+    }
+
     /// Somebody connected. False: there are too many already, close it.
     pub fn accept(&mut self, now: Time, conn: u64, uuid: String, address: IpAddr) -> bool {
         let strangers = || self.conns.values().filter(|conn| !matches!(conn.state, State::Client));
@@ -166,26 +222,17 @@ impl Gate {
         if n_strangers >= STRANGERS_MAX
             || n_from_there >= STRANGERS_OF_ADDRESS_MAX
             || n_clients >= CLIENTS_MAX
+            || !self.arrivals.take(now)
         {
-            if now < self.tell_refusal_from {
-                self.n_untold += 1;
-                return false;
-            }
             let text = format!(
                 "Refusing remote CIB client from {address}: there are {n_clients}, and \
-                 {n_strangers} pending authentication ({n_from_there} from there); {} were \
-                 refused silently before",
-                self.n_untold
+                 {n_strangers} pending authentication ({n_from_there} from there)"
             );
-            self.note(Priority::Warning, text);
-            self.tell_refusal_from = now + REFUSALS_TOLD_EVERY;
-            self.n_untold = 0;
+            self.tell(now, Priority::Warning, text);
             return false;
         }
-        self.note(
-            Priority::Info,
-            format!("Remote CIB client pending authentication | {address} id: {uuid}"),
-        );
+        let text = format!("Remote CIB client pending authentication | {address} id: {uuid}");
+        self.tell(now, Priority::Info, text);
         let state = Conn {
             uuid,
             address,
@@ -224,7 +271,6 @@ impl Gate {
 
     fn listen_to_stranger(&mut self, now: Time, number: u64) {
         let Some(conn) = self.conns.get_mut(&number) else { return };
-        let address = conn.address;
         let text = match conn.decoder.next() {
             Ok(Some(text)) => text,
             Ok(None) => {
@@ -232,8 +278,7 @@ impl Gate {
                 return;
             }
             Err(error) => {
-                self.note(Priority::Warning, format!("Remote CIB client from {address}: {error}"));
-                return self.close(number);
+                return self.failed(now, number, &error.to_string());
             }
         };
         let login = xml::parse(&text).ok().filter(|login| {
@@ -244,21 +289,11 @@ impl Gate {
             (!value.is_empty() && !value.contains('\0')).then(|| value.to_owned())
         };
         let (Some(user), Some(password)) = (given("user"), given("password")) else {
-            self.note(
-                Priority::Error,
-                format!("Remote CIB client from {address}: missing auth credentials"),
-            );
-            return self.close(number);
+            return self.failed(now, number, "missing auth credentials");
         };
         if !(self.may_enter)(&user) {
-            self.note(
-                Priority::Error,
-                format!(
-                    "Remote CIB client from {address}: user '{}' is not in the group haclient",
-                    printable(&user)
-                ),
-            );
-            return self.close(number);
+            let why = format!("user '{}' is not in the group haclient", printable(&user));
+            return self.failed(now, number, &why);
         }
         conn.state = State::Waiting { user, password: Password::new(password) };
         conn.deadline = Some(now + CHECK_TIME);
@@ -309,16 +344,8 @@ impl Gate {
                 self.send(number, &welcome);
             }
             Verdict::Wrong | Verdict::Unable => {
-                if verdict == Verdict::Wrong {
-                    self.note(
-                        Priority::Error,
-                        format!(
-                            "Remote CIB client from {address}: authentication of user '{}' failed",
-                            printable(&user)
-                        ),
-                    );
-                }
-                self.close(number);
+                let why = format!("authentication of user '{}' failed", printable(&user));
+                self.failed(now, number, &why);
             }
         }
         self.judge_next(now);
@@ -397,6 +424,19 @@ impl Gate {
         }
     }
 
+    /// A connection cannot go on.
+    pub fn failed(&mut self, now: Time, number: u64, why: &str) {
+        if let Some(conn) = self.conns.get(&number) {
+            let text = format!("Remote CIB client from {}: {why}", conn.address);
+            match conn.state {
+                // That tools break off is everyday life.
+                State::Client => self.note(Priority::Info, text),
+                _ => self.tell(now, Priority::Error, text),
+            }
+        }
+        self.lost(now, number);
+    }
+
     /// The peer is gone.
     pub fn lost(&mut self, now: Time, number: u64) {
         self.close(number);
@@ -417,14 +457,9 @@ impl Gate {
             .map(|(number, conn)| (*number, conn.address))
             .collect();
         for (number, address) in &late {
-            self.note(
-                Priority::Error,
-                format!("Remote client authentication timed out | {address}"),
-            );
-            self.close(*number);
-        }
-        if !late.is_empty() {
-            self.judge_next(now);
+            let text = format!("Remote client authentication timed out | {address}");
+            self.tell(now, Priority::Error, text);
+            self.lost(now, *number);
         }
     }
 }

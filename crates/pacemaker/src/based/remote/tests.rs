@@ -3,7 +3,6 @@
 use std::net::{IpAddr, Ipv4Addr};
 
 use base::Time;
-use base::log::Priority;
 use pacemaker_client::remote::frame::{Decoder, HEADER_LEN, encode};
 use xml::Element;
 
@@ -180,12 +179,7 @@ fn strangers_are_few_and_few_are_judged_at_a_time() {
         assert!(gate.accept(t(0), conn, "u".into(), address(conn as u8)));
     }
     assert!(!gate.accept(t(0), 200, "u".into(), address(200)), "too many");
-    // Only the first refusal was told.
-    let mut n_told = 0;
-    while let Some(output) = gate.poll_output() {
-        n_told += usize::from(matches!(output, Output::Note(Priority::Warning, _)));
-    }
-    assert_eq!(n_told, 1);
+    outputs(&mut gate);
     for conn in 0..6 {
         gate.bytes(t(1), conn, &encode(1, LOGIN));
     }
@@ -196,7 +190,27 @@ fn strangers_are_few_and_few_are_judged_at_a_time() {
     assert_eq!(judged(&mut gate), 2);
     gate.lost(t(3), 1);
     assert_eq!(judged(&mut gate), 2);
-    assert!(gate.accept(t(4), 300, "u".into(), address(1)));
+    assert!(gate.accept(t(4000), 300, "u".into(), address(1)));
+}
+
+#[test]
+fn a_flood_is_neither_let_in_nor_logged() {
+    let mut gate = gate();
+    let (mut n_in, mut n_lines) = (0, 0);
+    // Ten seconds of a stranger each millisecond, who goes at once.
+    for millis in 0..10_000 {
+        if gate.accept(t(millis), millis, "u".into(), address(1)) {
+            n_in += 1;
+            gate.failed(t(millis), millis, "no TLS");
+        }
+        while let Some(output) = gate.poll_output() {
+            n_lines += usize::from(matches!(output, Output::Note(..)));
+        }
+    }
+    assert!((64 + 315..=64 + 320).contains(&n_in), "{n_in}");
+    // Each line that is told later comes with one that counts those that were not.
+    assert!(n_lines <= 100 + 2 * 20, "{n_lines}");
+    assert!(gate.accept(t(11_000), 99_999, "u".into(), address(1)), "calm again");
 }
 
 #[test]
