@@ -88,3 +88,25 @@ impl std::fmt::Display for CrmExit {
         f.pad(self.description())
     }
 }
+
+/// The word of Pacemaker 2.1 for what an agent returned, as logs and events have it.
+pub fn agent_word(rc: i32) -> &'static str {
+    match rc {
+        0 => "ok",
+        1 => "error",
+        2 => "invalid parameter",
+        3 => "unimplemented feature",
+        4 => "insufficient privileges",
+        5 => "not installed",
+        6 => "not configured",
+        7 => "not running",
+        8 => "promoted",
+        9 => "promoted (failed)",
+        124 => "OCF_TIMEOUT",
+        189 => "OCF_CONNECTION_DIED",
+        190 => "OCF_DEGRADED",
+        191 => "promoted (degraded)",
+        193 => "pending",
+        _ => "unknown",
+    }
+}

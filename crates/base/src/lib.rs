@@ -12,7 +12,7 @@ pub mod score;
 pub mod time;
 
 pub use applet::Applet;
-pub use exit::CrmExit;
+pub use exit::{CrmExit, agent_word};
 pub use json::Json;
 pub use node_id::NodeId;
 pub use score::Score;

@@ -1,6 +1,8 @@
 //! One entry of a history: what it really means, and what it changes.
 //! Source: `spec/scheduler-history.md` §6 and §8.
 
+mod said;
+
 use std::sync::Arc;
 
 use ecow::EcoString;
@@ -164,6 +166,7 @@ impl Sched {
         let (wanted, role) = self.failure_response_of(entry);
         if wanted == OnFail::Ignore || (wanted == OnFail::RestartContainer && entry.task == "stop")
         {
+            self.say_pretended(entry);
             self.update_state(entry, entry.expected, last_failure, on_fail);
             self.record_failure(entry, entry.rc);
             self.rscs[entry.rsc].ignore_failure = true;
@@ -544,6 +547,7 @@ impl Sched {
         let rsc = entry.rsc;
         *last_failure = Some(entry.xml.clone());
         if self.options.symmetric || entry.rc != 5 {
+            self.say_unexpected(entry);
             self.record_failure(entry, entry.rc);
         }
         *on_fail = (*on_fail).max(wanted);

@@ -5,6 +5,7 @@
 //! and shows each step.
 
 mod document;
+pub(crate) mod events;
 mod input;
 mod profile;
 mod run;
@@ -64,8 +65,8 @@ pub(crate) const TABLE: Table = Table {
         ),
         old("pending", 'j', "pending", Arg::No),
         value("node-up", 'u', "NODE", "synthetic", "Simulate bringing a node online"),
-        value("node-down", 'd', "NODE", "synthetic", "Simulate taking a node offline"),
-        value("node-fail", 'f', "NODE", "synthetic", "Simulate a node failing"),
+        events::NODE_DOWN.in_group("synthetic"),
+        events::NODE_FAIL.in_group("synthetic"),
         value(
             "op-inject",
             'i',
@@ -73,13 +74,7 @@ pub(crate) const TABLE: Table = Table {
             "synthetic",
             "Generate a failure for the cluster to react to in the simulation (rsc_task_interval@node=rc)",
         ),
-        value(
-            "op-fail",
-            'F',
-            "OPSPEC",
-            "synthetic",
-            "If the specified task occurs during the simulation, have it fail with return code ${rc}",
-        ),
+        events::OP_FAIL.in_group("synthetic"),
         value("set-datetime", 't', "DATETIME", "synthetic", "Set date/time (ISO 8601 format)"),
         value(
             "quorum",
@@ -95,7 +90,7 @@ pub(crate) const TABLE: Table = Table {
             "synthetic",
             "Set to '1' (or 'true') to indicate cluster has an active watchdog device",
         ),
-        value("ticket-grant", 'g', "TICKET", "synthetic", "Simulate granting a ticket"),
+        events::TICKET_GRANT.in_group("synthetic"),
         value("ticket-revoke", 'r', "TICKET", "synthetic", "Simulate revoking a ticket"),
         value("ticket-standby", 'b', "TICKET", "synthetic", "Simulate making a ticket standby"),
         value("ticket-activate", 'e', "TICKET", "synthetic", "Simulate activating a ticket"),

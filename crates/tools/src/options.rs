@@ -71,6 +71,13 @@ pub const fn old(long: &'static str, short: char, of: &'static str, arg: Arg) ->
     Opt { long, short: short_of(short), arg, group: "hidden", help: "", alias_of: Some(of) }
 }
 
+impl Opt {
+    /// The same option in another group: what several tools take is written once.
+    pub const fn in_group(self, group: &'static str) -> Opt {
+        Opt { group, ..self }
+    }
+}
+
 const fn short_of(short: char) -> Option<char> {
     if short == ' ' { None } else { Some(short) }
 }

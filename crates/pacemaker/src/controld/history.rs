@@ -54,27 +54,7 @@ pub mod status {
     }
 }
 
-/// The word for an agent's result.
-pub fn rc_word(rc: i32) -> &'static str {
-    match rc {
-        0 => "ok",
-        1 => "error",
-        2 => "invalid parameter",
-        3 => "unimplemented feature",
-        4 => "insufficient privileges",
-        5 => "not installed",
-        6 => "not configured",
-        7 => "not running",
-        8 => "promoted",
-        9 => "promoted (failed)",
-        124 => "OCF_TIMEOUT",
-        189 => "OCF_CONNECTION_DIED",
-        190 => "OCF_DEGRADED",
-        191 => "promoted (degraded)",
-        193 => "pending",
-        _ => "unknown",
-    }
-}
+pub use base::agent_word as rc_word;
 
 /// A resource as the executor knows it.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]

@@ -9,6 +9,7 @@ use scheduler::whatif::{Change, EventError, Events, Placement, Play, Settled, ap
 use xml::Element;
 
 use super::{FILE, JSON, State, read_document};
+use crate::crm_simulate::events;
 use crate::options::{Arg, Parsed, Table, flag, old, value};
 use crate::output::{self, Fail, Out};
 
@@ -18,8 +19,8 @@ const TABLE: Table = Table {
     usage: "EVENT…",
     groups: &[],
     options: &[
-        value("node-down", 'd', "NODE", "", "The node leaves cleanly"),
-        value("node-fail", 'f', "NODE", "", "The node fails (and is fenced, if it can be)"),
+        events::NODE_DOWN,
+        events::NODE_FAIL,
         value("standby", 's', "NODE", "", "The node is put into standby"),
         value("online", 'u', "NODE", "", "The node comes back, and out of standby"),
         value(
@@ -29,13 +30,7 @@ const TABLE: Table = Table {
             "",
             "The resource fails: its monitor finds it not running (where it runs, or on NODE)",
         ),
-        value(
-            "op-fail",
-            'F',
-            "OPSPEC",
-            "",
-            "If this operation is executed, it fails (rsc_task_interval@node=rc)",
-        ),
+        events::OP_FAIL,
         value(
             "cib",
             'c',
@@ -44,7 +39,7 @@ const TABLE: Table = Table {
             "The configuration becomes that of this file; what runs now stays known",
         ),
         value("quorum", 'q', "yes|no", "", "The partition gains or loses quorum"),
-        value("ticket-grant", 'g', "TICKET", "", "The ticket is granted"),
+        events::TICKET_GRANT,
         value("ticket-revoke", ' ', "TICKET", "", "The ticket is revoked"),
         old("node-up", ' ', "online", Arg::Yes("")),
         flag("all", 'a', "", "List where everything runs in the end, not only what changes"),
@@ -60,7 +55,7 @@ pub fn main(args: &[String]) -> i32 {
     output::run(&TABLE, args, work)
 }
 
-fn events(parsed: &Parsed) -> Result<Events, Fail> {
+fn typed_events(parsed: &Parsed) -> Result<Events, Fail> {
     let list = |name: &'static str| parsed.values(name).map(str::to_owned).collect();
     let quorum = match parsed.value("quorum") {
         None => None,
@@ -115,7 +110,7 @@ fn work(parsed: &Parsed, out: &mut Out) -> Result<CrmExit, Fail> {
     if let Some(word) = parsed.rest.first() {
         return Err(Fail::usage(format!("what about `{word}`? Events are options: --node-fail …")));
     }
-    let events = events(parsed)?;
+    let events = typed_events(parsed)?;
     let op_fail = parsed
         .values("op-fail")
         .map(OpSpec::parse)
