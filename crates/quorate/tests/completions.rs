@@ -27,7 +27,8 @@ fn written_for(shell: &str) -> Option<Scratch> {
     let name = format!("completions-{shell}-{}", std::process::id());
     let scratch = Scratch(std::env::temp_dir().join(name));
     let mut command = Command::new(env!("CARGO_BIN_EXE_quorate"));
-    assert!(command.arg("docs").arg(&scratch.0).status().unwrap().success());
+    let written = command.arg("docs").arg(&scratch.0).status().expect("the binary runs");
+    assert!(written.success());
     Some(scratch)
 }
 
@@ -35,7 +36,7 @@ fn written_for(shell: &str) -> Option<Scratch> {
 fn said(shell: &str, args: &[&str], home: &Path) -> String {
     let mut command = Command::new(shell);
     command.args(args).env("HOME", home).env("TERM", "dumb").env_remove("ZDOTDIR");
-    let output = command.stdin(std::process::Stdio::null()).output().unwrap();
+    let output = command.stdin(std::process::Stdio::null()).output().expect("the shell runs");
     let text = String::from_utf8_lossy(&output.stdout).into_owned();
     assert!(output.status.success(), "{shell} {args:?}: {text}{output:?}");
     text
@@ -44,8 +45,8 @@ fn said(shell: &str, args: &[&str], home: &Path) -> String {
 /// Every file of a directory is read without complaint; how many there are.
 fn check(shell: &str, dir: &Path, home: &Path) {
     let mut count = 0;
-    for entry in std::fs::read_dir(dir).unwrap() {
-        let path = entry.unwrap().path();
+    for entry in std::fs::read_dir(dir).expect("completions were written") {
+        let path = entry.expect("the directory can be read").path();
         said(shell, &["-n", &path.display().to_string()], home);
         count += 1;
     }
