@@ -4,7 +4,7 @@
 
 use std::sync::Arc;
 
-use cib::{FEATURE_SET, Rc, digest};
+use cib::{CibVersion, FEATURE_SET, Rc, digest};
 use xml::Element;
 
 /// The first child of the first child of that name ("message XML field").
@@ -68,6 +68,31 @@ pub fn diff_notification(
     }
     notify.push(Element::new("cib_update_result").with_child(diff.clone()));
     notify
+}
+
+/// The notification for who may not see everything: that something changed, and no word of what.
+///
+/// Its patch leads from the new version to itself. A copy of an older version misses something by
+/// that (`DIFF_RESYNC`) and is queried anew, which access control goes through; a newer one ignores
+/// it (`spec/cib.md` §9.4, step 1).
+pub fn veiled_notification(op: &str, rc: Rc, document: &Element) -> Element {
+    let version = CibVersion::of(document);
+    let counters = |name: &str| {
+        let mut element = Element::new(name);
+        version.store(&mut element);
+        element
+    };
+    let versions =
+        Element::new("version").with_child(counters("source")).with_child(counters("target"));
+    let patch = Element::new("diff").with("format", "2").with_child(versions);
+    Element::new("notify")
+        .with("t", "cib_notify")
+        .with("subt", "cib_diff_notify")
+        .with("cib_op", op)
+        .with("cib_rc", rc.wire().to_string())
+        .with("cib_object_type", patch.name())
+        .with_child(Element::new("cib_generation").with_child(counters("generation_tuple")))
+        .with_child(Element::new("cib_update_result").with_child(patch))
 }
 
 /// The notification that the document was replaced.

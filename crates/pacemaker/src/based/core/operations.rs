@@ -54,11 +54,12 @@ impl Based {
             return (self.status, Some(Arc::clone(&self.cib)));
         }
         let input = messages::field(message, "cib_calldata").cloned();
-        let user = message.get("cib_user").unwrap_or("");
+        // What another manager sends to make documents equal is nobody's change, whoever asked.
+        let is_copy = op == Op::Replace && message.get("cib_update") == Some("true");
+        let user = if is_copy { "" } else { message.get("cib_user").unwrap_or("") };
         let groups =
             if cib::acl::applies(&self.cib, user) { (self.groups_of)(user) } else { Vec::new() };
         let want_digest = self.last_digest.is_none_or(|last| ctx.now.since(last) >= DIGEST_EVERY);
-        let is_copy = op == Op::Replace && message.get("cib_update") == Some("true");
         let options = messages::number(message, "cib_callopt");
         let request = Request {
             section: message.get("cib_section").unwrap_or(""),
@@ -146,6 +147,12 @@ impl Based {
             && let Some(diff) = &outcome.diff
         {
             let clients = self.subscribers("cib_diff_notify");
+            let (veiled, clients): (Vec<u64>, Vec<u64>) =
+                clients.into_iter().partition(|client| self.sees_little(*client, &before));
+            if !veiled.is_empty() {
+                let xml = messages::veiled_notification(op.as_str(), outcome.rc, &self.cib);
+                self.push(Output::Event { clients: veiled, xml });
+            }
             if !clients.is_empty() {
                 let xml = messages::diff_notification(
                     op.as_str(),
@@ -167,6 +174,13 @@ impl Based {
                 self.push(Output::Event { clients, xml });
             }
         }
+    }
+
+    /// Whether access control applies to a client, before a change or after it.
+    fn sees_little(&self, client: u64, before: &Element) -> bool {
+        self.clients.get(&client).is_some_and(|state| {
+            cib::acl::applies(before, &state.user) || cib::acl::applies(&self.cib, &state.user)
+        })
     }
 
     /// Sends a result to the local client that the request came from.
