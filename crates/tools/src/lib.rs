@@ -6,6 +6,7 @@
 
 use base::Applet;
 
+pub mod api;
 pub mod attrd_updater;
 pub mod bench_cib;
 pub mod cibadmin;

@@ -1,5 +1,6 @@
-//! `quorate schemas DIR`: writes the grammar of the configuration as RELAX NG files, for the
-//! programs of others that look for them in `/usr/share/pacemaker`. `make install` runs it.
+//! `quorate schemas DIR`: writes the grammar of the configuration and of the tools' XML output as
+//! RELAX NG files, for the programs of others that look for them in `/usr/share/pacemaker`.
+//! `make install` runs it.
 //!
 //! Source: `spec/cib.md` §11.1.
 
@@ -11,7 +12,7 @@ use base::CrmExit;
 const USAGE: &str = "Usage: quorate schemas DIRECTORY [--newest VERSION]
 
 Writes pacemaker-X.Y.rng for every version of the configuration grammar, pacemaker.rng for the
-newest of them, and versions.rng. Without --newest the files end with the newest version that
+newest of them, versions.rng, and in the directory api what the tools answer in XML. Without --newest the files end with the newest version that
 Pacemaker 2.1.5 knows (3.9): programs take the last file they find as what the cluster speaks.";
 
 /// The applet.
@@ -57,6 +58,11 @@ fn write(directory: &Path, newest: cib::schema::Version) -> std::io::Result<()> 
     fs::create_dir_all(directory)?;
     for file in cib::schema::relaxng::files(newest) {
         fs::write(directory.join(file.name), file.text)?;
+    }
+    let api = directory.join("api");
+    fs::create_dir_all(&api)?;
+    for file in crate::api::files() {
+        fs::write(api.join(file.name), file.text)?;
     }
     Ok(())
 }

@@ -280,24 +280,3 @@ fn pair_or_sets(s: &Scope, pair: &[&str], details: &[&str], exclusive: &[&str]) 
     parts.extend(interleave([members, lifetime].concat()));
     parts
 }
-
-/// An element that may hold whatever there is.
-pub(super) fn anything(name: &str) -> Element {
-    let mut element = Element::new("element").with("name", name);
-    element.push(open_content());
-    element
-}
-
-/// Any element.
-pub(super) fn any_element() -> Element {
-    let mut element = Element::new("element").with_child(Element::new("anyName"));
-    element.push(open_content());
-    element
-}
-
-fn open_content() -> Element {
-    let attributes = Element::new("attribute")
-        .with_child(Element::new("anyName"))
-        .with_child(Element::new("text"));
-    many(all("choice", vec![attributes, Element::new("text"), super::reference("element-any")]))
-}

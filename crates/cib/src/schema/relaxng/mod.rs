@@ -8,12 +8,15 @@
 //! Source: `spec/cib.md` §3, §11.1.
 
 mod content;
-mod pattern;
+pub mod pattern;
 
 use xml::Element;
 
 use super::{Attr, Child, Occurs, Rule, Type, VERSIONS, Version, name_of, table};
-use pattern::{all, attribute, choice, many, named, optional, reference, some};
+use pattern::{
+    all, any_element, anything, attribute, choice, empty_grammar, many, named, optional, reference,
+    some,
+};
 
 /// A schema file: its name and its text.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -59,12 +62,6 @@ fn text(grammar: &Element) -> String {
     format!("<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n{}", grammar.to_pretty())
 }
 
-fn empty_grammar() -> Element {
-    Element::new("grammar")
-        .with("xmlns", "http://relaxng.org/ns/structure/1.0")
-        .with("datatypeLibrary", "http://www.w3.org/2001/XMLSchema-datatypes")
-}
-
 /// The grammar of one version.
 pub fn grammar(version: Version) -> Element {
     let mut grammar =
@@ -85,8 +82,8 @@ pub fn grammar(version: Version) -> Element {
             grammar.push(named(&definition(rule.name, variant), element));
         }
     }
-    grammar.push(named("element-status", content::anything("status")));
-    grammar.push(named("element-any", content::any_element()));
+    grammar.push(named("element-status", anything("status", "element-any")));
+    grammar.push(named("element-any", any_element("element-any")));
     grammar
 }
 
