@@ -96,7 +96,7 @@ pub(crate) const TABLE: Table = Table {
             "pending",
             'j',
             "display",
-            "Display pending state if 'record-pending' is enabled (always on)",
+            "Display pending state if 'record-pending' is enabled (default)",
         ),
         flag(
             "simple-status",

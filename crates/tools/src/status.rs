@@ -38,6 +38,8 @@ pub struct Show {
     pub description: bool,
     /// Operations with their times.
     pub timing: bool,
+    /// What operations are under way.
+    pub pending: bool,
     /// How much of the fencing history: 0 none, 1 failures and what is pending, 2 also successes,
     /// 3 everything.
     pub fence_level: u8,
@@ -59,6 +61,7 @@ impl Default for Show {
             detail: false,
             description: false,
             timing: false,
+            pending: true,
             fence_level: 1,
             ban_prefix: String::new(),
             only_nodes: None,
@@ -140,7 +143,7 @@ impl View {
 
     /// The words and the depth for resource lines.
     pub fn style(&self, show: &Show) -> Style {
-        Style { inactive: show.inactive, pending: true, v3: true, detail: show.detail }
+        Style { inactive: show.inactive, pending: show.pending, v3: true, detail: show.detail }
     }
 
     /// Names that a word for nodes stands for: itself, or what is tagged with it.

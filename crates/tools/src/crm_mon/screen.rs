@@ -43,7 +43,7 @@ impl Terminal {
         Ok(Terminal { before })
     }
 
-    /// Draws lines, cut to the window.
+    /// Draws lines, those that are too long folded, as many as the window has.
     fn draw(&self, text: &str) {
         let (columns, rows) = match termios::tcgetwinsize(rustix::stdio::stdout()) {
             Ok(size) if size.ws_row > 0 && size.ws_col > 0 => {
@@ -52,12 +52,15 @@ impl Terminal {
             _ => (80, 24),
         };
         let mut out = String::from("\x1b[H");
-        for (at, line) in text.lines().take(rows).enumerate() {
+        for (at, line) in folded(text, columns).take(rows).enumerate() {
             if at > 0 {
-                out.push('\n');
+                out.push_str("\r\n");
             }
-            out.extend(expanded(line).chars().take(columns));
-            out.push_str("\x1b[K");
+            out.push_str(&line);
+            // Behind a full line this would take its last character away.
+            if line.chars().count() < columns {
+                out.push_str("\x1b[K");
+            }
         }
         out.push_str("\x1b[J");
         print_best_effort(&out);
@@ -70,6 +73,15 @@ impl Drop for Terminal {
         // Nothing is left to be done when the terminal is gone.
         let _ = termios::tcsetattr(rustix::stdio::stdin(), OptionalActions::Now, &self.before);
     }
+}
+
+/// The lines of a text, none longer than the window is wide.
+fn folded(text: &str, columns: usize) -> impl Iterator<Item = String> {
+    text.lines().flat_map(move |line| {
+        let line: Vec<char> = expanded(line).chars().collect();
+        let parts: Vec<String> = line.chunks(columns.max(1)).map(String::from_iter).collect();
+        if parts.is_empty() { vec![String::new()] } else { parts }
+    })
 }
 
 /// A line with its tabs as blanks: the terminal's own would not be counted.
@@ -275,5 +287,12 @@ mod tests {
     fn tabs_reach_the_next_eighth_column() {
         assert_eq!(super::expanded("a\tb"), "a       b");
         assert_eq!(super::expanded("12345678\tx"), "12345678        x");
+    }
+
+    #[test]
+    fn long_lines_are_folded() {
+        let lines: Vec<String> = super::folded("abcdefg\n\nxyz\n1234\n", 3).collect();
+        assert_eq!(lines, ["abc", "def", "g", "", "xyz", "123", "4"]);
+        assert_eq!(super::folded("ab", 0).count(), 2);
     }
 }
