@@ -4,6 +4,7 @@
 //! cores; each one by itself is a function of its numbers alone.
 
 use crate::cable::Links;
+use crate::stack::{StackStorm, run_stack_storm};
 use crate::storm::{Outcome, Storm, run_storm};
 use base::Applet;
 use knet::Policy;
@@ -24,6 +25,7 @@ calm all must be in one ring, and what they delivered is held against the ring's
   --seeds FROM..TO  these seeds (default 0..200)
   --seconds S       stop taking new seeds after S seconds
   --nodes N         nodes, 1 to 64 (default: by the seed, mostly 2 to 5, some 8, 16 and 32)
+  --stack           whole clusters: the daemons above a perfect ring (2 to 5 nodes, 12 faults)
   --knet            over knet: 1 to 3 links, policy and encryption by the seed
   --faults F        faults in a storm, 50 to 1500 ms apart (default 12)
   --talk            print what every node's ring says of itself, with the time
@@ -43,6 +45,7 @@ struct Wish {
     threads: usize,
     talk: bool,
     knet: bool,
+    stack: bool,
 }
 
 /// Nodes for a seed: small rings show most, large ones cost most.
@@ -85,6 +88,7 @@ impl Wish {
             threads: cores,
             talk: false,
             knet: false,
+            stack: false,
         };
         let mut words = args.iter();
         while let Some(word) = words.next() {
@@ -93,6 +97,10 @@ impl Wish {
             }
             if word == "--knet" {
                 wish.knet = true;
+                continue;
+            }
+            if word == "--stack" {
+                wish.stack = true;
                 continue;
             }
             if word == "--talk" {
@@ -130,7 +138,19 @@ impl Wish {
                 _ => return Err(format!("no option `{word}`; --help lists them")),
             }
         }
+        if wish.knet && wish.stack {
+            return Err("--stack has a perfect ring: --knet does not go with it".into());
+        }
         Ok(Some(wish))
+    }
+
+    fn stack_storm(&self, seed: u64) -> StackStorm {
+        StackStorm {
+            seed,
+            nodes: self.nodes.unwrap_or(2 + (seed % 4) as usize),
+            faults: self.faults.unwrap_or(12),
+            talk: self.talk,
+        }
     }
 
     fn storm(&self, seed: u64) -> Storm {
@@ -140,19 +160,55 @@ impl Wish {
     }
 }
 
-fn describe(storm: &Storm, outcome: &Outcome) -> String {
-    format!(
-        "seed {}, {} nodes, {} faults: {} deliveries, {} configurations, {} events, {} s of their \
-         time, trace {:016x}",
-        storm.seed,
-        storm.nodes,
-        storm.faults,
-        outcome.delivered,
-        outcome.configurations,
-        outcome.trace.0,
-        outcome.lasted.as_secs(),
-        outcome.trace.1
-    )
+/// What is told of one storm.
+struct Report {
+    summary: String,
+    /// What was wrong.
+    wrong: Vec<String>,
+    /// The command that replays it.
+    again: String,
+    delivered: usize,
+    events: u64,
+    lasted: Duration,
+}
+
+fn ring(storm: &Storm) -> Report {
+    let Outcome { violations, delivered, configurations, trace, lasted } = run_storm(storm);
+    let Storm { seed, nodes, faults, .. } = storm;
+    let knet = if storm.links.is_some() { " --knet" } else { "" };
+    Report {
+        summary: format!(
+            "seed {seed}, {nodes} nodes, {faults} faults: {delivered} deliveries, \
+             {configurations} configurations, {} events, {} s of their time, trace {:016x}",
+            trace.0,
+            lasted.as_secs(),
+            trace.1
+        ),
+        wrong: violations.iter().map(|violation| format!("{violation:?}")).collect(),
+        again: format!("quorate sim{knet} --seed {seed} --nodes {nodes} --faults {faults}"),
+        delivered,
+        events: trace.0,
+        lasted,
+    }
+}
+
+fn stack(storm: &StackStorm) -> Report {
+    let outcome = run_stack_storm(storm);
+    let StackStorm { seed, nodes, faults, .. } = storm;
+    Report {
+        summary: format!(
+            "seed {seed}, {nodes} nodes, {faults} faults: {} events, {} s of their time, \
+             trace {:016x}",
+            outcome.trace.0,
+            outcome.lasted.as_secs(),
+            outcome.trace.1
+        ),
+        wrong: outcome.wrong,
+        again: format!("quorate sim --stack --seed {seed} --nodes {nodes} --faults {faults}"),
+        delivered: 0,
+        events: outcome.trace.0,
+        lasted: outcome.lasted,
+    }
 }
 
 /// What came of many storms.
@@ -179,26 +235,25 @@ fn run(wish: &Wish) -> Sum {
                 over.store(true, Ordering::Relaxed);
                 return;
             }
-            let storm = wish.storm(seed);
-            let outcome = run_storm(&storm);
+            let report = if wish.stack {
+                stack(&wish.stack_storm(seed))
+            } else {
+                ring(&wish.storm(seed))
+            };
             let Ok(mut sum) = sum.lock() else { return };
             sum.storms += 1;
-            sum.delivered += outcome.delivered;
-            sum.events += outcome.trace.0;
-            sum.lasted += outcome.lasted;
-            if one || !outcome.violations.is_empty() {
-                println!("{}", describe(&storm, &outcome));
+            sum.delivered += report.delivered;
+            sum.events += report.events;
+            sum.lasted += report.lasted;
+            if one || !report.wrong.is_empty() {
+                println!("{}", report.summary);
             }
-            if !outcome.violations.is_empty() {
+            if !report.wrong.is_empty() {
                 sum.failed += 1;
-                for violation in &outcome.violations {
-                    println!("  {violation:?}");
+                for wrong in &report.wrong {
+                    println!("  {wrong}");
                 }
-                let (seed, nodes, faults) = (storm.seed, storm.nodes, storm.faults);
-                let knet = if storm.links.is_some() { " --knet" } else { "" };
-                println!(
-                    "  again: quorate sim{knet} --seed {seed} --nodes {nodes} --faults {faults}"
-                );
+                println!("  again: {}", report.again);
             }
         }
     };
@@ -318,6 +373,7 @@ mod tests {
             threads: 1,
             talk: false,
             knet: false,
+            stack: false,
         };
         assert_eq!(wish, Ok(Some(expected)));
         assert_eq!(parse("--seed 3").map(|wish| wish.map(|wish| wish.seeds)), Ok(Some(3..4)));

@@ -14,6 +14,7 @@ pub mod cable;
 pub mod check;
 mod command;
 pub mod node;
+pub mod stack;
 pub mod storm;
 pub mod world;
 
