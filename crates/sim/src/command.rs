@@ -235,11 +235,8 @@ fn run(wish: &Wish) -> Sum {
                 over.store(true, Ordering::Relaxed);
                 return;
             }
-            let report = if wish.stack {
-                stack(&wish.stack_storm(seed))
-            } else {
-                ring(&wish.storm(seed))
-            };
+            let report =
+                if wish.stack { stack(&wish.stack_storm(seed)) } else { ring(&wish.storm(seed)) };
             let Ok(mut sum) = sum.lock() else { return };
             sum.storms += 1;
             sum.delivered += report.delivered;

@@ -152,7 +152,8 @@ impl Host {
                 match side.cib.as_mut() {
                     None => side.core.cib_reply(clock, tag, -107, None),
                     Some(cib) => {
-                        let (number, command) = cib.command(op, &asked, asked.options & !call::SYNC);
+                        let (number, command) =
+                            cib.command(op, &asked, asked.options & !call::SYNC);
                         side.cib_calls.insert(number, tag);
                         self.put(env, Port::ToCib(CONTROLD), Mail::Xml(command));
                     }

@@ -203,7 +203,8 @@ impl Host {
 
     /// When something is to be done next.
     pub(super) fn next_event(&self) -> Option<Time> {
-        let queued = self.queues.values().filter_map(|queue| queue.front()).map(|(ready, _)| *ready);
+        let queued =
+            self.queues.values().filter_map(|queue| queue.front()).map(|(ready, _)| *ready);
         let next = queued.chain(self.next_deadline()).min()?;
         Some(next.max(self.frozen_until))
     }
@@ -498,9 +499,7 @@ impl Host {
 
     fn drain_executor(&mut self, env: &mut Env<'_>) -> Option<Element> {
         let mut answer = None;
-        while let Some(output) =
-            self.life.as_mut().and_then(|life| life.executor.poll_output())
-        {
+        while let Some(output) = self.life.as_mut().and_then(|life| life.executor.poll_output()) {
             match output {
                 ExecOutput::Reply { reply, .. } => answer = Some(reply),
                 ExecOutput::Event { event, .. } => {

@@ -7,10 +7,10 @@ use pacemaker_client::cib::{Op, Request, call};
 use rand::RngExt;
 use xml::Element;
 
+use super::Cluster;
 use super::check::check;
 use super::engine::Party;
 use super::host::{ADMIN, Mail, Port};
-use super::Cluster;
 
 /// What a run is made of.
 #[derive(Clone, Debug)]
@@ -38,7 +38,7 @@ pub struct StackOutcome {
 
 /// Time given to become one cluster again: far less than the timers that give up on an election
 /// (two minutes) or a join (three).
-const CALM: Duration = Duration::from_secs(75);
+const CALM: Duration = Duration::from_secs(60);
 
 /// Resources whose death is noticed.
 const MONITORED: [&str; 3] = ["a", "d", "e"];
@@ -196,6 +196,10 @@ pub fn run_stack_storm(storm: &StackStorm) -> StackOutcome {
     }
     // What daemons that were just killed do not hear is the administrator's to repeat.
     cluster.run_for(CALM);
+    let mut wrong = check(&mut cluster);
+    for wrong in &mut wrong {
+        wrong.insert_str(0, "early: ");
+    }
     for node in 0..storm.nodes {
         cluster.standby(0, node, false);
     }
@@ -207,7 +211,7 @@ pub fn run_stack_storm(storm: &StackStorm) -> StackOutcome {
         }
     }
     cluster.run_for(CALM);
-    let mut wrong = check(&mut cluster);
+    wrong.append(&mut check(&mut cluster));
     for at in 0..storm.nodes {
         let found = cluster.attribute(at, "x");
         for (node, value) in &wanted {
