@@ -379,6 +379,7 @@ impl Host {
             pid: self.next_pid,
             privileged: true,
             read_only: false,
+            is_remote: false,
         };
         self.life.as_ref()?.based.as_ref()?;
         let response = pacemaker_client::frame::flags::CLIENT_RESPONSE;
