@@ -7,7 +7,8 @@
 //! - *Own messages*: who ends in order has delivered everything it sent.
 //! - *Memberships*: a ring's identity means the same members everywhere.
 //! - *Virtual synchrony*: talkers that go together from one membership to the next have delivered
-//!   the same things in between, in the same order.
+//!   the same things in between, in the same order. (Not those few messages that are so long that
+//!   the client library sends them in parts: a newcomer may lack the first part.)
 //!
 //! One thing is let pass on Debian's engine: when its synchronisation is interrupted by the next
 //! membership, it forgets who was lost in between (`corosync-services.md` §5.8: the down list knows
@@ -18,6 +19,8 @@
 //! Source: `spec/corosync-services.md` §5.5, §5.8 (what is delivered when), `spec/totem.md` §9.
 
 use std::collections::BTreeMap;
+
+use crate::talk::is_in_parts;
 
 use super::record::{Event, MessageId, Record, Ring, Why};
 
@@ -50,20 +53,24 @@ enum Expect {
 
 fn senders(record: &Record) -> Vec<String> {
     let mut found = Vec::new();
-    let mut present: BTreeMap<u32, Expect> = BTreeMap::new();
+    // A node's process, and what to expect of it.
+    let mut present: BTreeMap<u32, (u32, Expect)> = BTreeMap::new();
     // The highest number of every life, for who comes back.
     let mut highest: BTreeMap<(u32, u32), u32> = BTreeMap::new();
     for (at, event) in record.events.iter().enumerate() {
         match event {
-            Event::Present { node } => {
-                present.insert(*node, Expect::Any);
+            Event::Present { node, pid } => {
+                present.insert(*node, (*pid, Expect::Any));
             }
-            Event::Joined { node, why, .. } => {
+            Event::Joined { node, pid, why } => {
                 let expect = if *why == Why::Itself { Expect::First } else { Expect::Any };
-                present.insert(*node, expect);
+                present.insert(*node, (*pid, expect));
             }
-            Event::Left { node, .. } => {
-                present.remove(node);
+            Event::Left { node, pid, .. } => {
+                // The one after it may be there already.
+                if present.get(node).is_some_and(|(known, _)| known == pid) {
+                    present.remove(node);
+                }
             }
             Event::Garbled { node } => {
                 found.push(format!("{record}: a message of node {node} is not as it was sent"));
@@ -71,14 +78,14 @@ fn senders(record: &Record) -> Vec<String> {
             Event::Ring { .. } => {}
             Event::Message(id) => {
                 let known = highest.get(&(id.node, id.life)).copied();
-                let why = match present.get(&id.node) {
+                let why = match present.get(&id.node).map(|(_, expect)| *expect) {
                     None => Some("from no member".to_owned()),
                     Some(Expect::First) if id.count != 0 => Some("is its first".to_owned()),
                     Some(Expect::First | Expect::Any) => {
                         known.filter(|known| id.count <= *known).map(|k| format!("after {k}"))
                     }
                     Some(Expect::After(last)) => {
-                        let next = MessageId { count: last.count.wrapping_add(1), ..*last };
+                        let next = MessageId { count: last.count.wrapping_add(1), ..last };
                         let is_let_pass =
                             || known.is_none_or(|known| id.count > known) && forgets(record, at);
                         (*id != next && !is_let_pass()).then(|| format!("after {last:?}"))
@@ -87,7 +94,7 @@ fn senders(record: &Record) -> Vec<String> {
                 if let Some(why) = why {
                     found.push(format!("{record}: {id:?} {why}"));
                 }
-                present.entry(id.node).and_modify(|expect| *expect = Expect::After(*id));
+                present.entry(id.node).and_modify(|(_, expect)| *expect = Expect::After(*id));
                 highest.insert((id.node, id.life), known.map_or(id.count, |k| k.max(id.count)));
             }
         }
@@ -180,6 +187,10 @@ struct Leg<'a> {
     record: &'a Record,
     /// Whether the talker came in the midst of it.
     is_first: bool,
+    /// Nodes that were not with the talker's before this membership. A message of theirs that
+    /// began to be sent before cannot be put together here, nor can what shares its packets:
+    /// of each of them the talker may lack the first ones (`totem.md` §8.4).
+    fresh: Vec<u32>,
     things: Vec<Thing>,
 }
 
@@ -188,6 +199,8 @@ fn legs(record: &Record) -> Vec<(Passage, Leg<'_>)> {
     let mut from: Option<(Ring, Vec<u32>)> = None;
     let mut things = Vec::new();
     let mut lost = Vec::new();
+    // In this leg, and in the next one.
+    let (mut fresh, mut coming) = (Vec::new(), Vec::new());
     let mut is_first = true;
     // Memberships are told to every client, also before it is in a group.
     let is_own =
@@ -196,17 +209,23 @@ fn legs(record: &Record) -> Vec<(Passage, Leg<'_>)> {
     for event in &record.events[start..] {
         match event {
             Event::Present { .. } | Event::Garbled { .. } => {}
+            Event::Message(id) if is_in_parts(id.count) => {}
             Event::Message(id) => things.push(Thing::Message(*id)),
             Event::Joined { node, pid, why: Why::Itself } => {
                 things.push(Thing::Joined { node: *node, pid: *pid });
             }
-            Event::Left { node, why: Why::Itself } => things.push(Thing::Left { node: *node }),
-            Event::Joined { .. } => {}
+            Event::Left { node, why: Why::Itself, .. } => things.push(Thing::Left { node: *node }),
+            Event::Joined { node, .. } => coming.push(*node),
             Event::Left { node, .. } => lost.push(*node),
             Event::Ring { ring, members } => {
                 let things = std::mem::take(&mut things);
                 let lost = std::mem::take(&mut lost);
-                if from.as_ref().is_some_and(|(from, _)| from == ring) {
+                let was_fresh = std::mem::replace(&mut fresh, std::mem::take(&mut coming));
+                let is_told_again = from.as_ref().is_some_and(|(from, _)| from == ring);
+                if from.is_none() || is_told_again {
+                    fresh.clone_from(members);
+                }
+                if is_told_again {
                     // Told at its coming what the running synchronisation is about, the talker
                     // is told again when that ends: there it begins.
                     is_first = false;
@@ -219,7 +238,7 @@ fn legs(record: &Record) -> Vec<(Passage, Leg<'_>)> {
                     }
                     survivors.retain(|node| !lost.contains(node) && members.contains(node));
                     let passage = Passage { from, to: *ring, survivors };
-                    found.push((passage, Leg { record, is_first, things }));
+                    found.push((passage, Leg { record, is_first, fresh: was_fresh, things }));
                     is_first = false;
                 }
             }
@@ -238,10 +257,11 @@ fn synchrony(records: &[Record]) -> Vec<String> {
         for (at, one) in legs.iter().enumerate() {
             for other in &legs[..at] {
                 let (mine, theirs) = (since_join(one, other), since_join(other, one));
+                let (mine, theirs) = (whole(mine, theirs, other), whole(theirs, mine, one));
                 if mine == theirs {
                     continue;
                 }
-                let place = mine.iter().zip(theirs).take_while(|(a, b)| a == b).count();
+                let place = mine.iter().zip(&theirs).take_while(|(a, b)| a == b).count();
                 found.push(format!(
                     "{} and {} from {:?} to {:?}: {} and {} things, the first that differs is \
                      number {place}: {:?}, {:?}",
@@ -271,6 +291,22 @@ fn since_join<'a>(one: &'a Leg<'_>, other: &Leg<'_>) -> &'a [Thing] {
     }
 }
 
+/// Without the first messages of who was fresh to `other`, up to the first that it has.
+fn whole(things: &[Thing], theirs: &[Thing], other: &Leg<'_>) -> Vec<Thing> {
+    let message = |thing: &Thing| match thing {
+        Thing::Message(id) => Some(*id),
+        Thing::Joined { .. } | Thing::Left { .. } => None,
+    };
+    let is_early = |thing: &Thing| {
+        let Some(id) = message(thing).filter(|id| other.fresh.contains(&id.node)) else {
+            return false;
+        };
+        let first = theirs.iter().filter_map(message).find(|there| there.node == id.node);
+        first.is_none_or(|first| first.life == id.life && id.count < first.count)
+    };
+    things.iter().filter(|thing| !is_early(thing)).copied().collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -283,10 +319,10 @@ mod tests {
 
     /// Two talkers that see the same; then the second one's record is changed.
     fn two(change: impl Fn(&str) -> String) -> Vec<String> {
-        let line = "p 1, j 2 20 1, r 1 4 1 2, m 1 0 0, m 2 0 0, m 1 0 1, l 1 0, r 2 8 2, m 2 0 1, \
-                    j 1 10 0, r 1 12 1 2, m 1 0 5, m 2 0 2, l 3 0, r 1 16 1 2, end 3";
-        let first = "j 1 10 1, r 1 4 1 2, j 2 20 1, m 1 0 0, m 2 0 0, m 1 0 1, l 2 0, r 1 8 1, \
-                     m 1 0 2, m 1 0 3, m 1 0 4, j 2 20 0, r 1 12 1 2, m 1 0 5, m 2 0 2, l 3 0, \
+        let line = "p 1 10, j 2 20 1, r 1 4 1 2, m 1 0 0, m 2 0 0, m 1 0 1, l 1 10 0, r 2 8 2, m 2 0 1, \
+                    j 1 10 0, r 1 12 1 2, m 1 0 5, m 2 0 2, l 3 30 0, r 1 16 1 2, end 3";
+        let first = "j 1 10 1, r 1 4 1 2, j 2 20 1, m 1 0 0, m 2 0 0, m 1 0 1, l 2 20 0, r 1 8 1, \
+                     m 1 0 2, m 1 0 3, m 1 0 4, j 2 20 0, r 1 12 1 2, m 1 0 5, m 2 0 2, l 3 30 0, \
                      r 1 16 1 2, end 6";
         check(&[record(1, 0, first), record(2, 0, &change(line))])
     }
@@ -322,7 +358,7 @@ mod tests {
     /// Debian's engine forgets who was away; ours does not.
     #[test]
     fn what_debian_forgets_is_let_pass() {
-        let line = "p 1, j 2 20 1, r 1 4 1 2, m 1 0 0, m 1 0 4, l 3 0, r 1 16 1 2, m 1 0 7";
+        let line = "p 1 10, j 2 20 1, r 1 4 1 2, m 1 0 0, m 1 0 4, l 3 30 0, r 1 16 1 2, m 1 0 7";
         let ours = record(2, 0, line);
         assert_eq!(check(std::slice::from_ref(&ours)).len(), 2);
         assert_eq!(check(&[Record { is_debian: true, ..ours }]).len(), 0);
@@ -340,23 +376,39 @@ mod tests {
 
     #[test]
     fn who_came_in_the_midst_is_compared_from_there() {
-        let old = "j 1 10 1, r 1 4 1 2, m 1 0 0, j 2 20 1, m 1 0 1, r 1 8 1 2";
-        let new = "r 1 4 1 2, p 1, j 2 20 1, r 1 4 1 2, m 1 0 1, r 1 8 1 2";
+        let old = "j 1 10 1, r 1 4 1 2, m 1 0 0, j 2 20 1, m 1 0 1, m 1 0 2, r 1 8 1 2";
+        let new = "r 1 4 1 2, p 1 10, j 2 20 1, r 1 4 1 2, m 1 0 1, m 1 0 2, r 1 8 1 2";
         assert_eq!(check(&[record(1, 0, old), record(2, 0, new)]), Vec::<String>::new());
         // The other way round: it came while the ring was not yet synchronised.
-        let early = "p 1, j 2 20 1, r 1 4 1 2, m 1 0 0, r 1 4 1 2, m 1 0 1, r 1 8 1 2";
-        let before = "j 1 10 1, j 2 20 1, m 1 0 0, r 1 4 1 2, m 1 0 1, r 1 8 1 2";
+        let early = "p 1 10, j 2 20 1, r 1 4 1 2, m 1 0 0, r 1 4 1 2, m 1 0 1, m 1 0 2, r 1 8 1 2";
+        let before = "j 1 10 1, j 2 20 1, m 1 0 0, r 1 4 1 2, m 1 0 1, m 1 0 2, r 1 8 1 2";
         assert_eq!(check(&[record(1, 0, before), record(2, 0, early)]), Vec::<String>::new());
-        let short = new.replace("m 1 0 1, ", "");
+        let short = new.replace("m 1 0 2, ", "");
         let found = check(&[record(1, 0, old), record(2, 0, &short)]);
-        assert!(found.iter().any(|text| text.contains("0 and 1 things")), "{found:?}");
+        assert!(found.iter().any(|text| text.contains("1 and 2 things")), "{found:?}");
+    }
+
+    #[test]
+    fn the_first_messages_of_the_others_may_be_missing_after_a_merge() {
+        let one = "j 1 10 1, r 1 4 1, j 2 20 0, r 1 8 1 2, m 1 0 0, m 1 0 1, m 2 0 3, m 1 0 2, r 1 12 1 2";
+        let two = "j 2 20 1, r 2 4 2, m 2 0 0, m 2 0 1, m 2 0 2, j 1 10 0, r 1 8 1 2, m 1 0 1, m 2 0 3, m 1 0 2, r 1 12 1 2";
+        let of = |two: &str| check(&[record(1, 0, one), record(2, 0, two)]);
+        assert_eq!(of(two), Vec::<String>::new());
+        // Only the first ones, and only the others'.
+        assert!(!of(&two.replace("m 1 0 2, ", "")).is_empty());
+        assert!(!of(&two.replace("m 2 0 3, ", "")).is_empty());
+        // Later nothing may be missing.
+        let late = |line: &str| line.replace("m 1 0 1", "r 1 10 1 2, m 1 0 1");
+        let one = record(1, 0, &late(one).replace("m 1 0 0, ", ""));
+        let two = record(2, 0, &late(two).replace("m 1 0 1, ", ""));
+        assert!(!check(&[one, two]).is_empty());
     }
 
     #[test]
     fn who_parted_in_between_is_not_compared() {
         // Node 2 lost node 1 on the way: what it delivered then is its own affair.
         let one = "j 1 10 1, r 1 4 1 2, j 2 20 1, m 2 0 0, r 1 8 1 2";
-        let two = "j 2 20 1, r 1 4 1 2, m 2 0 0, m 2 0 1, l 1 0, j 1 10 0, r 1 8 1 2";
+        let two = "j 2 20 1, r 1 4 1 2, m 2 0 0, m 2 0 1, l 1 10 0, j 1 10 0, r 1 8 1 2";
         assert_eq!(check(&[record(1, 0, one), record(2, 0, two)]), Vec::<String>::new());
     }
 }

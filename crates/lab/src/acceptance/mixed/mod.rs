@@ -6,7 +6,7 @@
 //! `QUORATE_MIXED_MESSAGES` is how many messages each ring exchanges at least (3000),
 //! `QUORATE_MIXED_SECONDS` how long things go wrong at random (20), `QUORATE_MIXED_SEED` which
 //! things (1), `QUORATE_MIXED_ONLY` a word that the rings' names must have, `QUORATE_MIXED_KEEP` a
-//! directory for records and logs of what failed.
+//! directory for records and logs of what failed, `QUORATE_MIXED_DEBUG` makes the engines talk.
 
 mod check;
 mod record;
@@ -390,8 +390,7 @@ fn conf(transport: &Transport) -> String {
             crate::lab::address(n)
         )
     };
-    // Whoever wants to keep the logs wants to know why.
-    let debug = std::env::var_os("QUORATE_MIXED_KEEP").map_or("off", |_| "on");
+    let debug = std::env::var_os("QUORATE_MIXED_DEBUG").map_or("off", |_| "on");
     format!(
         "totem {{\n version: 2\n cluster_name: mixed\n {}\n token: 700\n token_coefficient: 0\n \
          consensus: 840\n}}\nnodelist {{\n{}{}{}}}\nquorum {{\n provider: corosync_votequorum\n}}\n\

@@ -33,11 +33,11 @@ pub(crate) enum Why {
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(crate) enum Event {
     /// Who was in the group when this talker came.
-    Present { node: u32 },
+    Present { node: u32, pid: u32 },
     /// Somebody joined.
     Joined { node: u32, pid: u32, why: Why },
     /// Somebody left.
-    Left { node: u32, why: Why },
+    Left { node: u32, pid: u32, why: Why },
     /// A message.
     Message(MessageId),
     /// A message that is not what its sender sent.
@@ -90,9 +90,9 @@ impl Record {
                 self.ended = Some(id()?);
                 return Some(());
             }
-            "p" => Event::Present { node: id()? },
+            "p" => Event::Present { node: id()?, pid: id()? },
             "j" => Event::Joined { node: id()?, pid: id()?, why: why(id()?) },
-            "l" => Event::Left { node: id()?, why: why(id()?) },
+            "l" => Event::Left { node: id()?, pid: id()?, why: why(id()?) },
             "m" => Event::Message(MessageId { node: id()?, life: id()?, count: id()? }),
             "bad" => Event::Garbled { node: id()? },
             "r" => {
@@ -126,16 +126,17 @@ mod tests {
 
     #[test]
     fn lines_are_events() {
-        let text = "me 1 2000 77\np 2\nj 1 77 1\nr 1 8 1 2\nm 2 0 5\nbad 2\nl 2 0\nend 3\nm 1 20";
+        let text =
+            "me 1 2000 77\np 2 9\nj 1 77 1\nr 1 8 1 2\nm 2 0 5\nbad 2\nl 2 9 0\nend 3\nm 1 20";
         let record = Record::parse(text).unwrap();
         assert_eq!((record.node, record.life, record.pid, record.ended), (1, 2000, 77, Some(3)));
         let expected = [
-            Event::Present { node: 2 },
+            Event::Present { node: 2, pid: 9 },
             Event::Joined { node: 1, pid: 77, why: Why::Itself },
             Event::Ring { ring: Ring { node: 1, seq: 8 }, members: vec![1, 2] },
             Event::Message(MessageId { node: 2, life: 0, count: 5 }),
             Event::Garbled { node: 2 },
-            Event::Left { node: 2, why: Why::Node },
+            Event::Left { node: 2, pid: 9, why: Why::Node },
         ];
         assert_eq!(record.events, expected);
     }
