@@ -48,6 +48,8 @@ impl Daemon {
     ) {
         let errno = if !self.engine.is_ipc_allowed() {
             libc::EAGAIN
+        } else if !self.ipc.descriptors.admit(std::io::stderr()) {
+            libc::EMFILE
         } else if !self.engine.is_permitted(credentials.uid, credentials.gid) {
             base::error!(
                 sub: "MAIN",
@@ -88,6 +90,9 @@ impl Daemon {
         self.ipc.held.remove(&conn);
         self.engine.handle_disconnect(now, conn);
         self.drain_engine(now);
+        if self.ipc.descriptors.is_short() {
+            self.ipc.descriptors.admit(std::io::stderr());
+        }
     }
 
     pub(super) fn admission(&self, size: usize) -> Admission {

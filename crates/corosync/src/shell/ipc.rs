@@ -8,6 +8,7 @@ use std::io;
 use qb::ipc::{Server, ServerConfig, Transport};
 use qb::mainloop::{Interest, Loop, Token};
 
+use super::descriptors::Descriptors;
 use crate::engine::{ConnId, ServiceId};
 
 /// Bits of the engine's connection number that are the server's own number.
@@ -48,6 +49,7 @@ pub(super) struct Ipc {
     pub(super) held: BTreeSet<ConnId>,
     /// Clients that do not keep up with their events.
     lagging: BTreeSet<ConnId>,
+    pub(super) descriptors: Descriptors,
 }
 
 impl Ipc {
@@ -64,6 +66,7 @@ impl Ipc {
             is_closed: false,
             held: BTreeSet::new(),
             lagging: BTreeSet::new(),
+            descriptors: Descriptors::default(),
         }
     }
 

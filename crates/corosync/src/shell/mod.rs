@@ -11,6 +11,7 @@
 mod clients;
 mod crash;
 mod daemon;
+mod descriptors;
 mod files;
 mod host;
 mod ipc;
