@@ -12,6 +12,9 @@ pub const GROUP_SERVICES: &[u8] = b"a";
 /// Process group of the synchronisation.
 pub const GROUP_SYNC: &[u8] = b"sync";
 
+/// Process group of the quorum provider `corosync_ykd`.
+pub const GROUP_YKD: &[u8] = b"ykd";
+
 /// A step of changing the key of the transport.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum CryptoPhase {

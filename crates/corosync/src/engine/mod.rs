@@ -23,7 +23,7 @@ use base::{NodeId, Time};
 
 pub use crate::services::mon::Sample;
 pub use context::{
-    Counters, CryptoPhase, Ctx, GROUP_SERVICES, GROUP_SYNC, Output, Watchdog, exec_id,
+    Counters, CryptoPhase, Ctx, GROUP_SERVICES, GROUP_SYNC, GROUP_YKD, Output, Watchdog, exec_id,
 };
 pub use requests::Admission;
 pub use surroundings::{LinkStatus, NodeStatus, Surroundings};
@@ -39,6 +39,7 @@ use crate::services::mon::Mon;
 use crate::services::quorum::Quorum;
 use crate::services::votequorum::Votequorum;
 use crate::services::wd::Wd;
+use crate::services::ykd::{self, Ykd};
 use crate::wire::Fields;
 use sync::{Step, Sync};
 
@@ -92,6 +93,7 @@ pub struct Engine {
     cpg: Cpg,
     quorum: Quorum,
     votequorum: Option<Votequorum>,
+    ykd: Option<Ykd>,
     mon: Mon,
     wd: Wd,
     is_reloading: bool,
@@ -129,6 +131,7 @@ impl Engine {
             cpg: Cpg::default(),
             quorum: Quorum::new(false),
             votequorum: None,
+            ykd: None,
             mon: Mon::default(),
             wd: Wd::default(),
             is_reloading: false,
@@ -210,6 +213,12 @@ impl Engine {
         if let Some(provider) = self.map.get_text("quorum.provider").filter(|text| !text.is_empty())
         {
             ctx!(self, now).notice("QUORUM", format!("Using quorum provider {provider}"));
+            if provider == "corosync_ykd" {
+                self.quorum = Quorum::new(true);
+                self.ykd = Some(Ykd::new(self.me));
+                self.announce(now, ServiceId::Quorum);
+                return Ok(());
+            }
             if provider != "corosync_votequorum" {
                 ctx!(self, now).log(Priority::Crit, "QUORUM", || {
                     format!("Quorum provider: {provider} failed to initialize.")
@@ -307,6 +316,11 @@ impl Engine {
             ids.sort_unstable();
             ids
         };
+        if let Some(ykd) = &mut self.ykd {
+            let state = ykd.configuration(&change.members);
+            self.quorum.set_quorum(ctx!(self, now), &change.members, false, change.ring);
+            self.out.push(Output::Mcast { group: GROUP_YKD, payload: state });
+        }
         let build = self.sync.start(&change.members, change.ring, &services);
         self.out.push(Output::Mcast { group: GROUP_SYNC, payload: build });
         let trans = self.sync.transitional().to_vec();
@@ -334,8 +348,25 @@ impl Engine {
             self.walk(now, steps);
         } else if group == GROUP_SERVICES {
             self.deliver(now, from, &message);
+        } else if group == GROUP_YKD {
+            self.deliver_ykd(now, from, &message);
         }
         self.settle(now);
+    }
+
+    fn deliver_ykd(&mut self, now: Time, from: NodeId, message: &Fields<'_>) {
+        let Some(ykd) = &mut self.ykd else { return };
+        match ykd.receive(from, message) {
+            Some(ykd::Verdict::Send(payload)) => {
+                self.out.push(Output::Mcast { group: GROUP_YKD, payload });
+            }
+            Some(ykd::Verdict::Primary) => {
+                let ctx = ctx!(self, now);
+                ctx.notice("YKD", "This processor is within the primary component.");
+                self.quorum.set_quorum(ctx, ykd.view(), true, self.sync.ring());
+            }
+            None => {}
+        }
     }
 
     fn deliver(&mut self, now: Time, from: NodeId, message: &Fields<'_>) {

@@ -347,3 +347,16 @@ fn random_messages_from_clients_and_peers_never_panic() {
         cluster.seen[0].clear();
     }
 }
+
+#[test]
+fn ykd_lets_the_majority_of_the_last_primary_go_on() {
+    let provider = [("quorum.provider", Value::text("corosync_ykd"))];
+    let mut cluster = Cluster::new(3, &provider);
+    assert!((1..=3).all(|node| cluster.engine(node).is_quorate()));
+    cluster.form(&[&[1, 2, 3]]);
+    assert!((1..=3).all(|node| cluster.engine(node).is_quorate()));
+    cluster.form(&[&[1], &[2, 3]]);
+    let quorate: Vec<bool> = (1..=3).map(|node| cluster.engine(node).is_quorate()).collect();
+    assert_eq!(quorate, [false, true, true]);
+    assert!(!cluster.engine(1).is_loaded(ServiceId::Votequorum));
+}

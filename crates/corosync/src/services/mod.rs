@@ -12,3 +12,4 @@ pub mod quorum;
 mod resource;
 pub mod votequorum;
 pub mod wd;
+pub mod ykd;

@@ -14,7 +14,9 @@ use crate::cmap::Map;
 use crate::config::logging;
 use crate::config::timing::Timing;
 use crate::config::totem::{self as config, TotemConfig};
-use crate::engine::{Admission, GROUP_SERVICES, GROUP_SYNC, Membership, Output, ServiceId, info};
+use crate::engine::{
+    Admission, GROUP_SERVICES, GROUP_SYNC, GROUP_YKD, Membership, Output, ServiceId, info,
+};
 
 impl Daemon {
     pub(super) fn pump(&mut self, now: Time) {
@@ -58,7 +60,7 @@ impl Daemon {
                 totem::Output::Deliver(delivery) => {
                     // The token goes on while we are busy with what it brought.
                     self.flush_ring();
-                    for group in [GROUP_SERVICES, GROUP_SYNC] {
+                    for group in [GROUP_SERVICES, GROUP_SYNC, GROUP_YKD] {
                         if delivery.groups.contains(group) {
                             let swapped = delivery.foreign_order;
                             let payload = &delivery.payload;

@@ -193,10 +193,17 @@ struct View {
 }
 
 impl Services {
+    /// Whether somebody else than votequorum is asked for quorum.
+    fn has_other_provider(&self) -> bool {
+        self.votequorum.is_none() && self.provider.is_some()
+    }
+
     /// This node's id as votequorum has it.
     fn own_id(&mut self) -> Result<NodeId, String> {
         let id = match &self.votequorum {
             Some(_) => self.cmap.get_u32("runtime.votequorum.this_node_id").ok().flatten(),
+            // Upstream's tool knows its own id from votequorum alone.
+            None if self.has_other_provider() => Some(0),
             None => self.cfg.local_get().ok().map(|node| node.0),
         };
         id.map(NodeId).ok_or_else(|| "Unable to retrieve this_node_id".to_owned())
@@ -293,6 +300,9 @@ impl Services {
 
     /// The ring as votequorum names it, with its representative.
     fn ring(&mut self) -> Result<Option<RingId>, CsError> {
+        if self.has_other_provider() {
+            return Ok(None);
+        }
         let votequorum = self.votequorum.as_mut().ok_or(CsError::BAD_HANDLE)?;
         votequorum.track_start(0, TRACK_CURRENT)?;
         let mut found = None;
