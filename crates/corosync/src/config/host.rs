@@ -3,6 +3,8 @@
 
 use std::net::IpAddr;
 
+use base::NodeId;
+
 /// One address of one local network interface.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LocalAddress {
@@ -71,6 +73,45 @@ pub trait Host {
     fn read_file(&self, path: &std::path::Path) -> std::io::Result<Vec<u8>>;
     /// The name of an address.
     fn reverse(&self, ip: IpAddr) -> Option<String>;
+    /// Who this node is already, when a running engine reads its file again.
+    fn own_id(&self) -> Option<NodeId> {
+        None
+    }
+}
+
+/// A machine on which the engine runs: it knows who it is and asks no name server for that.
+#[derive(Debug)]
+pub struct Running<H> {
+    /// The machine.
+    pub host: H,
+    /// This node.
+    pub own: NodeId,
+}
+
+impl<H: Host> Host for Running<H> {
+    fn nodename(&self) -> String {
+        self.host.nodename()
+    }
+
+    fn addresses(&self) -> Vec<LocalAddress> {
+        self.host.addresses()
+    }
+
+    fn resolve(&self, name: &str) -> Vec<IpAddr> {
+        self.host.resolve(name)
+    }
+
+    fn read_file(&self, path: &std::path::Path) -> std::io::Result<Vec<u8>> {
+        self.host.read_file(path)
+    }
+
+    fn reverse(&self, ip: IpAddr) -> Option<String> {
+        self.host.reverse(ip)
+    }
+
+    fn own_id(&self) -> Option<NodeId> {
+        Some(self.own)
+    }
 }
 
 /// Whether two addresses are in one network.

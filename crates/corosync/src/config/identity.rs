@@ -19,27 +19,56 @@ pub struct Entry {
     pub name: Option<String>,
     /// `ring0_addr`.
     pub addr: Option<String>,
+    /// `nodeid`.
+    pub id: Option<u32>,
 }
 
 /// The position of the local node's entry.
+///
+/// A running engine is not held up by a name server that does not answer: who has neither its
+/// name nor its address nor its id any more, in a list where all have ids, is not in the list.
 pub fn find_local(entries: &[Entry], host: &dyn Host) -> Option<u32> {
+    find_written(entries, host).or_else(|| match host.own_id() {
+        None => find_resolved(entries, host),
+        Some(own) => match entries.iter().find(|entry| entry.id == Some(own.0)) {
+            Some(entry) => Some(entry.pos),
+            None if entries.iter().all(|entry| entry.id.is_some()) => None,
+            None => find_resolved(entries, host),
+        },
+    })
+}
+
+/// Names and addresses of the nodes' entries, with the entries' positions.
+fn words(entries: &[Entry]) -> Vec<(u32, &str)> {
     // Candidates in key order of the map: node 10 before node 2, name before address.
     let mut sorted: Vec<&Entry> = entries.iter().collect();
     sorted.sort_by_key(|entry| entry.pos.to_string());
-    let words: Vec<(u32, &str)> = sorted
+    sorted
         .iter()
         .flat_map(|entry| {
             [entry.name.as_deref(), entry.addr.as_deref()].map(|word| (entry.pos, word))
         })
         .filter_map(|(pos, word)| word.map(|word| (pos, word)))
-        .collect();
-    let exact = |wanted: &str| words.iter().find(|(_, word)| *word == wanted).map(|(pos, _)| *pos);
-    let head = |word: &str| word.split('.').next().unwrap_or("").to_owned();
+        .collect()
+}
+
+fn exact(words: &[(u32, &str)], wanted: &str) -> Option<u32> {
+    words.iter().find(|(_, word)| *word == wanted).map(|(pos, _)| *pos)
+}
+
+/// What stands before the first dot.
+fn head(word: &str) -> &str {
+    word.split('.').next().unwrap_or("")
+}
+
+/// By what is written in the entry: this node's name, or an address of it.
+fn find_written(entries: &[Entry], host: &dyn Host) -> Option<u32> {
+    let words = words(entries);
 
     let nodename = host.nodename();
     let mut shorter = nodename.as_str();
     loop {
-        if let Some(pos) = exact(shorter) {
+        if let Some(pos) = exact(&words, shorter) {
             return Some(pos);
         }
         match shorter.rfind('.') {
@@ -54,16 +83,17 @@ pub fn find_local(entries: &[Entry], host: &dyn Host) -> Option<u32> {
     {
         return Some(*pos);
     }
+    // Numeric first: it is the common case, and it needs no name server.
+    host.addresses().iter().find_map(|address| exact(&words, &address.ip.to_string()))
+}
+
+/// By what names and addresses stand for.
+fn find_resolved(entries: &[Entry], host: &dyn Host) -> Option<u32> {
+    let words = words(entries);
     let local = host.addresses();
-    for address in &local {
-        // Numeric first: it is the common case, and it needs no name server.
-        if let Some(pos) = exact(&address.ip.to_string()) {
-            return Some(pos);
-        }
-    }
     for address in local.iter().filter(|address| !address.ip.is_loopback()) {
         if let Some(name) = host.reverse(address.ip)
-            && let Some(pos) = exact(&name).or_else(|| exact(&head(&name)))
+            && let Some(pos) = exact(&words, &name).or_else(|| exact(&words, head(&name)))
         {
             return Some(pos);
         }
@@ -118,6 +148,7 @@ pub fn multicast_address(cluster_name: &[u8], link: u16, ipv6: bool) -> IpAddr {
 
 #[cfg(test)]
 pub(super) mod tests {
+    use super::super::host::Running;
     use super::*;
 
     /// A machine for tests.
@@ -161,7 +192,7 @@ pub(super) mod tests {
 
     fn entry(pos: u32, name: &str, addr: &str) -> Entry {
         let some = |text: &str| (!text.is_empty()).then(|| text.to_owned());
-        Entry { pos, name: some(name), addr: some(addr) }
+        Entry { pos, name: some(name), addr: some(addr), id: None }
     }
 
     #[test]
@@ -187,6 +218,37 @@ pub(super) mod tests {
                 list.iter().enumerate().map(|(i, (n, a))| entry(i as u32, n, a)).collect();
             assert_eq!(find_local(&entries, &Machine { name, ips }), *wanted, "{what}");
         }
+    }
+
+    /// A machine whose name server must not be asked.
+    struct Deaf;
+
+    impl Host for Deaf {
+        fn nodename(&self) -> String {
+            "z".into()
+        }
+        fn addresses(&self) -> Vec<LocalAddress> {
+            Machine { name: "z", ips: &["192.168.100.10"] }.addresses()
+        }
+        fn resolve(&self, name: &str) -> Vec<IpAddr> {
+            panic!("asked for {name}")
+        }
+        fn read_file(&self, _: &std::path::Path) -> std::io::Result<Vec<u8>> {
+            Err(std::io::Error::from(std::io::ErrorKind::NotFound))
+        }
+        fn reverse(&self, ip: IpAddr) -> Option<String> {
+            panic!("asked for {ip}")
+        }
+    }
+
+    #[test]
+    fn a_running_engine_knows_who_it_is() {
+        let host = Running { host: Deaf, own: NodeId(7) };
+        let id = |pos: u32, id: u32| Entry { id: Some(id), ..entry(pos, "n", "1.1.1.1") };
+        assert_eq!(find_local(&[id(0, 3), id(1, 7)], &host), Some(1));
+        assert_eq!(find_local(&[id(0, 3), id(1, 4)], &host), None);
+        let by_address = Entry { id: Some(4), ..entry(1, "n", "192.168.100.10") };
+        assert_eq!(find_local(&[id(0, 3), by_address], &host), Some(1));
     }
 
     #[test]

@@ -290,6 +290,7 @@ fn from_nodelist(
             pos: *pos,
             name: map.get_text(&format!("nodelist.node.{pos}.name")),
             addr: map.get_text(&format!("nodelist.node.{pos}.ring0_addr")),
+            id: map.get_u32(&format!("nodelist.node.{pos}.nodeid")),
         })
         .collect();
     let local_pos = identity::find_local(&entries, host)

@@ -7,6 +7,7 @@
 //!
 //! Source: `spec/knet.md` §6.1, §8.3; `spec/corosync-services.md` §6.1, §7.3.
 
+use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
@@ -106,6 +107,7 @@ impl Daemon {
     pub(super) fn change_links(&mut self, now: Time, new: KnetConfig) {
         let block = self.config.timing.block_unlisted_ips;
         let Some(knet) = self.transport.knet_mut() else { return };
+        let keys_before = link_stats(knet);
         let core = knet.core_mut();
         core.set_access_lists(block);
         core.set_pmtud_interval(Duration::from_secs(new.pmtud_interval.into()));
@@ -115,6 +117,14 @@ impl Daemon {
             base::error!(sub: "TOTEM", "Can't open a link: {}", strerror(&error));
         }
         let opened = knet.take_opened();
+        let keys_after = link_stats(knet);
+        // Unlike other statistics, links come and go: who watches them is told.
+        for (key, value) in keys_before.iter().filter(|(key, _)| !keys_after.contains_key(*key)) {
+            self.engine.handle_stats_key(now, key, value, false);
+        }
+        for (key, value) in keys_after.iter().filter(|(key, _)| !keys_before.contains_key(*key)) {
+            self.engine.handle_stats_key(now, key, value, true);
+        }
         let old = self.config.knet.replace(new);
         self.watch(&opened);
         let before = old.and_then(|old| old.crypto);
@@ -124,15 +134,16 @@ impl Daemon {
         }
         // Checked before anything was changed.
         let crypto = wanted.as_ref().and_then(|crypto| crypto.prepare().ok().flatten());
-        let words = wanted.as_ref().map_or(("none", "none", "none"), |crypto| {
+        let words = wanted.as_ref().map_or(("nss", "none", "none"), |crypto| {
             (crypto.model.as_str(), crypto.cipher.as_str(), crypto.hash.as_str())
         });
-        base::notice!(
-            sub: "TOTEM",
-            "kronosnet crypto reconfigured: {}/{}/{}", words.0, words.1, words.2
-        );
         if let Some(knet) = self.transport.knet_mut() {
-            knet.prepare_crypto(crypto);
+            let number = knet.prepare_crypto(crypto);
+            base::info!(
+                sub: "TOTEM",
+                "kronosnet crypto reconfigured on index {number}: {}/{}/{}",
+                words.0, words.1, words.2
+            );
         }
         self.engine.handle_crypto_loaded(now);
     }
@@ -215,6 +226,13 @@ pub(super) fn ring_status(
         (format!("{} {}", link.number, link.local), status)
     });
     each.collect()
+}
+
+/// The keys of the links to other nodes, with their values.
+fn link_stats(knet: &Knet) -> BTreeMap<String, Value> {
+    let mut all = Vec::new();
+    stats(knet, &mut all);
+    all.into_iter().filter(|(key, _)| key.starts_with("stats.knet.node")).collect()
 }
 
 /// The keys below `stats.knet.`.

@@ -11,6 +11,7 @@ use super::files::{self, strerror};
 use super::host::Machine;
 use super::{logs, process, status};
 use crate::cmap::Map;
+use crate::config::host::Running;
 use crate::config::logging;
 use crate::config::timing::Timing;
 use crate::config::totem::{self as config, TotemConfig};
@@ -273,9 +274,10 @@ impl Daemon {
         }
         let fresh: RefCell<Option<TotemConfig>> = RefCell::new(None);
         let current = &self.config;
+        let machine = Running { host: Machine, own: current.node_id };
         let check = |map: &mut Map| {
             let mut warnings = Vec::new();
-            let read = config::read(map, &Machine, &mut warnings)?;
+            let read = config::read(map, &machine, &mut warnings)?;
             for warning in warnings {
                 base::warning!(sub: "MAIN", "{warning}");
             }

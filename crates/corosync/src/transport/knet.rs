@@ -132,6 +132,8 @@ impl Knet {
             links.iter().any(|link| link.number == open.number && link.local == open.local)
         });
         for link in links {
+            // Said at every reload, for links that stay too.
+            base::info!(sub: "TOTEM", "Configuring link {}", link.number);
             if !self.links.iter().any(|open| open.number == link.number) {
                 match open(link.local) {
                     Ok(socket) => {
@@ -139,11 +141,6 @@ impl Knet {
                         let outbox = Outbox::default();
                         self.opened.push(socket.as_raw_fd());
                         self.links.push(LinkSocket { number, local, socket, outbox });
-                        base::info!(
-                            sub: "TOTEM",
-                            "Configured link number {number}: local addr: {}, port={}",
-                            local.ip(), local.port()
-                        );
                     }
                     Err(error) => {
                         result = Err(error);
@@ -151,6 +148,11 @@ impl Knet {
                     }
                 }
             }
+            base::info!(
+                sub: "TOTEM",
+                "Configured link number {}: local addr: {}, port={}",
+                link.number, link.local.ip(), link.local.port()
+            );
             for (host, config) in &link.peers {
                 match self.core.link(*host, link.number) {
                     Some(status) if status.remote == Some(config.remote) => {
@@ -170,14 +172,18 @@ impl Knet {
         std::mem::take(&mut self.opened)
     }
 
-    /// Loads the encryption to come: it serves for receiving at once.
-    pub fn prepare_crypto(&mut self, crypto: Option<Crypto>) {
+    /// Loads the encryption to come: it serves for receiving at once. Gives its number, 1 or 2.
+    pub fn prepare_crypto(&mut self, crypto: Option<Crypto>) -> u8 {
         self.slot = self.slot.other();
         if crypto.is_none() {
             self.core.allow_clear(true);
         }
         self.core.set_crypto(now(), self.slot, crypto);
         self.settle();
+        match self.slot {
+            Slot::One => 1,
+            Slot::Two => 2,
+        }
     }
 
     /// Sends with the encryption that was loaded last.

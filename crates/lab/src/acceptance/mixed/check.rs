@@ -220,6 +220,13 @@ fn legs(record: &Record) -> Vec<(Passage, Leg<'_>)> {
             Event::Ring { ring, members } => {
                 let things = std::mem::take(&mut things);
                 let lost = std::mem::take(&mut lost);
+                // Who came, and who has not been heard since it came.
+                let has_spoken = |node: &u32| {
+                    things
+                        .iter()
+                        .any(|thing| matches!(thing, Thing::Message(id) if id.node == *node))
+                };
+                coming.extend(fresh.iter().filter(|node| !has_spoken(node)));
                 let was_fresh = std::mem::replace(&mut fresh, std::mem::take(&mut coming));
                 let is_told_again = from.as_ref().is_some_and(|(from, _)| from == ring);
                 if from.is_none() || is_told_again {
