@@ -93,16 +93,21 @@ fn certified(walk: &mut Walk) {
     };
     walk.step("certificates of one authority", OUTSIDE, &call("ca", "tool"))
         .has(&["*value=4000"])
+        .within(30)
         .check();
     for (what, ca, who) in [
         ("  a client that another one signed is refused", "ca", "other"),
         ("  a server that another one signed is refused", "other", "tool"),
     ] {
-        walk.step(what, OUTSIDE, &call(ca, who)).fails().lacks(&["*value=4000"]).check();
+        walk.step(what, OUTSIDE, &call(ca, who)).fails().lacks(&["*value=4000"]).within(30).check();
     }
     let line = format!("CIB_server={} crm_attribute -n x -G", address(CERTIFIED));
     let line = outside(4001, "hacluster", RIGHT, &line);
-    walk.step("  and so is one without", OUTSIDE, &line).fails().lacks(&["*value=4000"]).check();
+    walk.step("  and so is one without", OUTSIDE, &line)
+        .fails()
+        .lacks(&["*value=4000"])
+        .within(30)
+        .check();
 }
 
 fn access(walk: &mut Walk, what: &str, port: u16) {
@@ -111,6 +116,7 @@ fn access(walk: &mut Walk, what: &str, port: u16) {
     walk.step(&format!("{what}: nobody listens yet"), OUTSIDE, &line)
         .fails()
         .has(&["*Transport endpoint is not connected"])
+        .within(30)
         .check();
     let open = format!("cibadmin -M -X '<cib {attribute}=\"{port}\"/>'");
     walk.step(&format!("{what}: the port is configured"), 2, &open).check();
@@ -123,6 +129,7 @@ fn access(walk: &mut Walk, what: &str, port: u16) {
     );
     walk.step("  a change, and the status", OUTSIDE, &line)
         .has(&[&format!("*value={port}"), "*Online: [ pacemaker01 pacemaker02 pacemaker03 ]"])
+        .within(30)
         .check();
     walk.step("  the change is everywhere", 2, "crm_attribute -n x -G")
         .has(&[&format!("*value={port}")])
@@ -138,6 +145,7 @@ fn access(walk: &mut Walk, what: &str, port: u16) {
     walk.step("  a whole document, and one that is refused", OUTSIDE, &line)
         .fails()
         .has(&["*Update does not conform to the configured schema"])
+        .within(30)
         .check();
     for (who, user, password) in [
         ("a wrong password", "hacluster", "wrong"),
@@ -149,6 +157,7 @@ fn access(walk: &mut Walk, what: &str, port: u16) {
             .fails()
             .has(&["*Protocol error"])
             .lacks(&["*<cib *"])
+            .within(30)
             .check();
     }
     let line = format!("! grep -rE '{RIGHT}|{ANNS}' /var/log /var/lib/pacemaker");
@@ -162,12 +171,13 @@ fn rights(walk: &mut Walk) {
                 </acl_role><acl_target id=\"ann\"><role id=\"look\"/></acl_target></acls>'";
     walk.step("ann may look", 1, line).check();
     let line = outside(4001, "ann", ANNS, "crm_attribute -n x -G");
-    walk.step("  and does", OUTSIDE, &line).has(&["*value=4000"]).check();
+    walk.step("  and does", OUTSIDE, &line).has(&["*value=4000"]).within(30).check();
     for words in ["-n x -v anns", "-n x -D"] {
         let line = outside(4001, "ann", ANNS, &format!("crm_attribute {words}"));
         walk.step(&format!("  not more: crm_attribute {words}"), OUTSIDE, &line)
             .fails()
             .has(&["*Permission denied*"])
+            .within(30)
             .check();
     }
     walk.step("  nothing changed", 1, "crm_attribute -n x -G").has(&["*value=4000"]).check();
