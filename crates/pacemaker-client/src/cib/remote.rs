@@ -205,6 +205,7 @@ impl Remote {
     fn write_all(&mut self, mut rest: &[u8], deadline: Instant) -> Result<(), ClientError> {
         while !rest.is_empty() {
             match self.channel.write(rest) {
+                Ok(0) => return Err(self.lost(io::ErrorKind::WriteZero.into())),
                 Ok(n) => rest = rest.get(n..).unwrap_or(&[]),
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
                     self.wait(PollFlags::OUT | PollFlags::IN, deadline)?;

@@ -191,7 +191,16 @@ impl Doors {
             0 | 1 => self.accept(lp, now, ours as usize),
             _ => {
                 let (number, is_check) = ((ours - 2) / 2, ours % 2 == 1);
-                if is_check { self.on_check(lp, now, number) } else { self.go_on(now, number) }
+                let is_deaf = self.conns.get(&number).is_some_and(|conn| !conn.interest.read);
+                if is_check {
+                    self.on_check(lp, now, number);
+                } else if is_deaf && (event.hangup || event.error) {
+                    // This is told whatever is waited for, again and again: the end of who is not
+                    // read from right now must not be left for later.
+                    self.gate.lost(now, number);
+                } else {
+                    self.go_on(now, number);
+                }
             }
         }
         self.settle(lp, now);
@@ -343,6 +352,7 @@ impl Doors {
         }
         while let Some(bytes) = self.gate.to_write(number) {
             match conn.channel.write(bytes) {
+                Ok(0) => break,
                 Ok(n) => self.gate.wrote(number, n),
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
                 Err(error) => return self.gate.failed(now, number, &error.to_string()),
