@@ -156,9 +156,6 @@ impl Sched {
                 || healthy <= 0;
             let guest = self.is_guest(node);
             if special {
-                if guest && !n.online && !n.unclean {
-                    continue;
-                }
                 let mut text =
                     format!("{} {}: {}", self.node_label(node), n.name, self.node_status(node));
                 match healthy {
