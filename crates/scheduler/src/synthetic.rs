@@ -1,5 +1,5 @@
 //! Made-up clusters: big regular ones to measure with ([`big`]), and small irregular ones with
-//! everything in them for property tests and fuzzing ([`random`] and [`calm`]).
+//! everything in them for property tests and fuzzing ([`random`], [`plausible`] and [`calm`]).
 //!
 //! Both are functions of their arguments alone, so a figure or a failure can be had again.
 
@@ -7,4 +7,4 @@ mod big;
 mod random;
 
 pub use big::{State, big};
-pub use random::{Dice, calm, random};
+pub use random::{Dice, calm, plausible, random};

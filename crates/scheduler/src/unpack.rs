@@ -167,6 +167,8 @@ impl Sched {
         unpack_blocks(xml, "instance_attributes", None, &input, true, &mut attrs);
         self.nodes[node].attrs = attrs;
         self.set_site_name(node);
+        // Capacities may be transient, too.
+        self.add_node_utilization(node, xml);
     }
 
     fn add_node_utilization(&mut self, node: NodeIx, xml: &Element) {
@@ -175,7 +177,7 @@ impl Sched {
         let mut input = self.rule_input();
         input.node_attrs = Some(&attrs);
         unpack_blocks(xml, "utilization", None, &input, false, &mut found);
-        self.nodes[node].utilization = to_numbers(found);
+        self.nodes[node].utilization.extend(to_numbers(found));
     }
 
     /// Creates the nodes that resources provide, and the connections of guests.

@@ -160,9 +160,9 @@ impl Sched {
     }
 
     fn has_room(&self, node: NodeIx, demand: &Load) -> bool {
-        // What a node does not mention does not limit it.
+        // Of what a node does not mention it has none.
         demand.iter().all(|(name, value)| {
-            self.nodes[node].utilization.get(name).is_none_or(|capacity| value <= capacity)
+            *value <= self.nodes[node].utilization.get(name).copied().unwrap_or(0)
         })
     }
 

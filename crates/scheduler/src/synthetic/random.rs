@@ -4,6 +4,8 @@ mod constraints;
 mod resources;
 mod status;
 
+use std::collections::BTreeSet;
+
 use xml::Element;
 
 /// Where decisions come from: bytes (of a fuzzer) as long as there are some, then a sequence that
@@ -52,17 +54,29 @@ impl<'a> Dice<'a> {
     }
 }
 
+/// What the status section tells.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Past {
+    None,
+    Plausible,
+    Wild,
+}
+
 /// What has been made up so far.
 struct Maker<'d, 'a> {
     dice: &'d mut Dice<'a>,
     /// No fencing, no remote nodes, no past, nothing wrong.
     calm: bool,
+    /// A past that no cluster ever had: any operation anywhere with any result.
+    wild: bool,
     serial: usize,
     /// Cluster nodes, then remote and guest nodes.
     nodes: Vec<String>,
     remotes: Vec<String>,
     /// Ids that constraints may name.
     targets: Vec<String>,
+    /// Primitives that have instances on several nodes.
+    spread: BTreeSet<String>,
     /// Primitives as the history names them: id, class, provider, type.
     agents: Vec<(String, &'static str, &'static str, &'static str)>,
 }
@@ -72,19 +86,29 @@ const SCORES: [&str; 9] =
 
 /// A made-up CIB. It is not always a sensible one, but nearly always a valid one.
 pub fn random(dice: &mut Dice<'_>) -> Element {
-    make(dice, false)
+    let past = if dice.once_in(3) { Past::Wild } else { Past::Plausible };
+    make(dice, past)
+}
+
+/// A made-up CIB of a cluster with everything in it, and a past that a cluster could have had:
+/// most resources run where they should, a few failed or are not done yet.
+pub fn plausible(dice: &mut Dice<'_>) -> Element {
+    make(dice, Past::Plausible)
 }
 
 /// A made-up CIB of a cluster that has just formed and in which nothing is wrong: all nodes are
 /// there, none is remote, nothing has failed, fencing is off.
 pub fn calm(dice: &mut Dice<'_>) -> Element {
-    make(dice, true)
+    make(dice, Past::None)
 }
 
-fn make(dice: &mut Dice<'_>, calm: bool) -> Element {
+fn make(dice: &mut Dice<'_>, past: Past) -> Element {
+    let (calm, wild) = (past == Past::None, past == Past::Wild);
     let mut maker = Maker {
         dice,
         calm,
+        wild,
+        spread: BTreeSet::new(),
         serial: 0,
         nodes: Vec::new(),
         remotes: Vec::new(),
@@ -189,7 +213,6 @@ impl Maker<'_, '_> {
                 ("stop-all-resources", &["true"]),
                 ("startup-fencing", &["false"]),
                 ("stonith-action", &["off", "reboot"]),
-                ("remove-after-stop", &["true"]),
             ],
             6,
         );

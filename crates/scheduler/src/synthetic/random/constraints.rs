@@ -145,8 +145,14 @@ impl Maker<'_, '_> {
 
     fn order(&mut self) -> Element {
         let mut order = Element::new("rsc_order").with("id", self.id("ord"));
-        order.set("first", self.target());
-        order.set("then", self.target());
+        // Never with itself: Pacemaker ends there, on purpose.
+        let first = self.target();
+        let then = self.target();
+        if first == then {
+            return self.location();
+        }
+        order.set("first", first);
+        order.set("then", then);
         self.kind(&mut order);
         for task in ["first-action", "then-action"] {
             if self.dice.once_in(4) {

@@ -194,8 +194,10 @@ impl Maker<'_, '_> {
             meta.retain(|(name, value)| *name != "globally-unique" && *value != "0");
         }
         clone.push(self.block("meta_attributes", &meta));
+        let known = self.agents.len();
         let inner =
             if self.dice.once_in(3) { self.group(false) } else { self.primitive("i", false) };
+        self.spread.extend(self.agents.iter().skip(known).map(|(id, ..)| id.clone()));
         clone.push(inner);
         clone
     }
@@ -218,6 +220,7 @@ impl Maker<'_, '_> {
         meta.extend(self.some(META, 10));
         let meta = self.block("meta_attributes", &meta);
         let inner = self.agent("s", false, "ocf", "pacemaker", "Stateful");
+        self.spread.extend(inner.id().map(str::to_owned));
         Element::new("clone").with("id", id).with_child(meta).with_child(inner)
     }
 
@@ -236,7 +239,7 @@ impl Maker<'_, '_> {
             container.set("replicas-per-host", "2");
         }
         let mut bundle = Element::new("bundle").with("id", &id).with_child(container);
-        let mut network = Element::new("network").with("id", format!("{id}-net"));
+        let mut network = Element::new("network");
         network.set("ip-range-start", "10.0.0.1");
         network.set("control-port", "9999");
         bundle.push(network);
@@ -248,14 +251,16 @@ impl Maker<'_, '_> {
                 "heartbeat",
                 if runtime == "docker" { "docker" } else { "podman" },
             ));
-            self.agents.push((format!("{id}-{replica}"), "ocf", "pacemaker", "remote"));
+            if inner {
+                self.agents.push((format!("{id}-{replica}"), "ocf", "pacemaker", "remote"));
+                self.remotes.push(format!("{id}-{replica}"));
+            }
             self.agents.push((
                 format!("{id}-ip-10.0.0.{}", replica + 1),
                 "ocf",
                 "heartbeat",
                 "IPaddr2",
             ));
-            self.remotes.push(format!("{id}-{replica}"));
         }
         if inner {
             let primitive = self.primitive("bi", false);

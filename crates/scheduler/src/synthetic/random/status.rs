@@ -1,8 +1,19 @@
 //! A made-up past: states of nodes, histories of resources, tickets.
 
+use std::collections::BTreeMap;
+
 use xml::Element;
 
 use super::Maker;
+
+/// The digest of no parameters at all, as for an operation that is not repeated.
+const NO_PARAMETERS: &str = "f2317cad3d54cec5d7d7aa7d0bf35cf8";
+
+/// The digest of a repeated operation without parameters; its timeout counts.
+const ONLY_THE_DEFAULT_TIMEOUT: &str = "4811cef7f7f94e3a35a70be7916cb2fd";
+
+/// Resource and node: it runs there; whether it is promoted there.
+type Homes = BTreeMap<(String, String), bool>;
 
 /// When everything happened, more or less.
 const EPOCH: usize = 1_700_000_000;
@@ -19,10 +30,13 @@ impl Maker<'_, '_> {
             status.push(Element::new("tickets").with_child(ticket));
         }
         let fresh = self.calm || self.dice.once_in(4);
+        let wild = self.wild;
+        let homes = if fresh || wild { Homes::new() } else { self.homes() };
         for (at, name) in self.nodes.clone().into_iter().enumerate() {
             let mut state =
                 Element::new("node_state").with("id", (at + 1).to_string()).with("uname", &name);
-            let facts: &[(&str, &str)] = match if self.calm { 7 } else { self.dice.roll(8) } {
+            let bound = if wild { 8 } else { 16 };
+            let facts: &[(&str, &str)] = match if self.calm { 7 } else { self.dice.roll(bound) } {
                 0 => &[
                     ("in_ccm", "false"),
                     ("crmd", "offline"),
@@ -51,7 +65,8 @@ impl Maker<'_, '_> {
             for (fact, value) in facts {
                 state.set(fact, value);
             }
-            self.fill(&mut state, &name, fresh);
+            let down = state.get("expected") == Some("down");
+            self.fill(&mut state, &name, fresh || (down && !wild), &homes);
             status.push(state);
         }
         for name in self.remotes.clone() {
@@ -60,14 +75,14 @@ impl Maker<'_, '_> {
                     .with("id", &name)
                     .with("uname", &name)
                     .with("remote_node", "true");
-                self.fill(&mut state, &name, fresh);
+                self.fill(&mut state, &name, fresh, &homes);
                 status.push(state);
             }
         }
         status
     }
 
-    fn fill(&mut self, state: &mut Element, node: &str, fresh: bool) {
+    fn fill(&mut self, state: &mut Element, node: &str, fresh: bool, homes: &Homes) {
         let owner = state.id().unwrap_or(node).to_owned();
         let mut attributes = self.some(
             &[
@@ -78,11 +93,11 @@ impl Maker<'_, '_> {
                 ("terminate", &["true"]),
                 ("probe_complete", &["true"]),
             ],
-            12,
+            if self.wild { 12 } else { 24 },
         );
         let mut failures = Vec::new();
         for (id, ..) in self.agents.clone() {
-            if !self.calm && self.dice.once_in(8) {
+            if !self.calm && self.dice.once_in(if self.wild { 8 } else { 24 }) {
                 let count = self.dice.pick(&["1", "3", "INFINITY"]);
                 failures.push((format!("fail-count-{id}#monitor_10000"), count));
                 failures.push((format!("last-failure-{id}#monitor_10000"), "1700000000"));
@@ -109,7 +124,10 @@ impl Maker<'_, '_> {
                 agents.push(("orphan".into(), "ocf", "pacemaker", "Dummy"));
             }
             for (id, class, provider, kind) in agents {
-                if self.dice.once_in(3) {
+                if self.dice.once_in(if self.wild { 3 } else { 10 }) {
+                    continue;
+                }
+                if !self.wild && !self.may_live(&id, node) {
                     continue;
                 }
                 let mut history = Element::new("lrm_resource")
@@ -119,7 +137,12 @@ impl Maker<'_, '_> {
                 if !provider.is_empty() {
                     history.set("provider", provider);
                 }
-                for _ in 0..1 + self.dice.roll(3) {
+                let soup = self.wild || self.dice.once_in(10);
+                if !soup || self.dice.once_in(2) {
+                    let role = homes.get(&(id.clone(), node.to_owned())).copied();
+                    self.plausible(&id, node, role).into_iter().for_each(|op| history.push(op));
+                }
+                for _ in 0..if soup { 1 + self.dice.roll(3) } else { 0 } {
                     let op = self.op(&id, node);
                     if history.children().all(|known| known.id() != op.id()) {
                         history.push(op);
@@ -156,15 +179,108 @@ impl Maker<'_, '_> {
             (_, 0) => self.dice.pick(&[2, 4, 1]),
             _ => 0,
         };
-        self.serial += 1;
-        let call = self.serial;
         let name = match (rc != good && status != -1, interval) {
             (true, _) => format!("{id}_last_failure_0"),
             (false, 0) => format!("{id}_last_0"),
             (false, _) => format!("{id}_{task}_{interval}"),
         };
+        let mut op = self.entry(&name, (id, task, interval), node, (rc, good, status));
+        if task.starts_with("migrate_") {
+            let (mine, other) = if task == "migrate_to" {
+                ("migrate_source", "migrate_target")
+            } else {
+                ("migrate_target", "migrate_source")
+            };
+            op.set(mine, node);
+            op.set(other, self.node());
+        }
+        if self.dice.once_in(3) {
+            op.set("op-digest", NO_PARAMETERS);
+        }
+        op
+    }
+
+    /// Bundles' nodes are for what is inside, and nothing that makes nodes lives on made ones.
+    fn may_live(&self, id: &str, node: &str) -> bool {
+        let made = self.remotes.iter().any(|name| name == node);
+        let maker = !id.starts_with("bi-") && id.starts_with(['b', 'f', 'r', 'v']);
+        id.starts_with("bi-") == node.starts_with("b-") && !(made && maker)
+    }
+
+    /// Where everything runs, more or less as it should.
+    fn homes(&mut self) -> Homes {
+        let mut homes = Homes::new();
+        for (id, _, _, kind) in self.agents.clone() {
+            let inside = id.starts_with("bi-");
+            let spread = self.spread.contains(&id);
+            let mut promoted = !inside && spread && kind == "Stateful" && self.dice.once_in(2);
+            let hosts = match (inside, spread) {
+                (true, _) => self.remotes.iter().filter(|n| n.starts_with("b-")).cloned().collect(),
+                (false, true) => self.nodes.clone(),
+                (false, false) => {
+                    let known = self.nodes.len() + self.remotes.len();
+                    let plain = !matches!(id.as_bytes().first(), Some(b'r' | b'v' | b'b' | b'f'));
+                    let mut hosts = Vec::new();
+                    for _ in 0..1 + usize::from(self.dice.once_in(16)) {
+                        let all = if plain && self.dice.once_in(6) { known } else { 0 };
+                        let at = self.dice.roll(all.max(self.nodes.len()));
+                        hosts.extend(self.nodes.iter().chain(&self.remotes).nth(at).cloned());
+                    }
+                    hosts
+                }
+            };
+            for host in hosts {
+                if !self.dice.once_in(6) {
+                    homes.insert((id.clone(), host), promoted);
+                    promoted = false;
+                }
+            }
+        }
+        homes
+    }
+
+    /// The records of a resource that does on a node what it should: stopped, started or promoted.
+    fn plausible(&mut self, id: &str, node: &str, promoted: Option<bool>) -> Vec<Element> {
+        let mut all = Vec::new();
+        let Some(promoted) = promoted else {
+            all.push(self.entry(&format!("{id}_last_0"), (id, "monitor", 0), node, (7, 7, 0)));
+            all[0].set("op-digest", NO_PARAMETERS);
+            return all;
+        };
+        let task = if promoted { "promote" } else { "start" };
+        let mut op = self.entry(&format!("{id}_last_0"), (id, task, 0), node, (0, 0, 0));
+        op.set("op-digest", NO_PARAMETERS);
+        all.push(op);
+        if self.dice.once_in(3) {
+            return all;
+        }
+        let (interval, rc) = if promoted { (11_000, 8) } else { (10_000, 0) };
+        let name = format!("{id}_monitor_{interval}");
+        let mut op = self.entry(&name, (id, "monitor", interval), node, (rc, rc, 0));
+        op.set("op-digest", ONLY_THE_DEFAULT_TIMEOUT);
+        all.push(op);
+        if self.dice.once_in(12) {
+            // A failure that came later, under way to be dealt with.
+            let rc = self.dice.pick(&[1, 7, 9, 193]);
+            let status = if rc == 193 { -1 } else { 0 };
+            let name = format!("{id}_last_failure_0");
+            all.push(self.entry(&name, (id, "monitor", interval), node, (rc, 0, status)));
+        }
+        all
+    }
+
+    /// A record: what was done, and with which result (found, expected, status).
+    fn entry(
+        &mut self,
+        name: &str,
+        (id, task, interval): (&str, &str, usize),
+        node: &str,
+        (rc, good, status): (i32, i32, i32),
+    ) -> Element {
+        self.serial += 1;
+        let call = self.serial;
         let key = format!("{call}:1:{good}:0c0de000-0000-4000-8000-000000000001");
-        let mut op = Element::new("lrm_rsc_op")
+        Element::new("lrm_rsc_op")
             .with("id", name)
             .with("operation_key", format!("{id}_{task}_{interval}"))
             .with("operation", task)
@@ -178,19 +294,6 @@ impl Maker<'_, '_> {
             .with("interval", interval.to_string())
             .with("last-rc-change", (EPOCH + self.dice.roll(100)).to_string())
             .with("exec-time", "1")
-            .with("queue-time", "0");
-        if task.starts_with("migrate_") {
-            let (mine, other) = if task == "migrate_to" {
-                ("migrate_source", "migrate_target")
-            } else {
-                ("migrate_target", "migrate_source")
-            };
-            op.set(mine, node);
-            op.set(other, self.node());
-        }
-        if self.dice.once_in(3) {
-            op.set("op-digest", "f2317cad3d54cec5d7d7aa7d0bf35cf8");
-        }
-        op
+            .with("queue-time", "0")
     }
 }
