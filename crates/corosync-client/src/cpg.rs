@@ -252,6 +252,9 @@ impl Cpg {
             wire::put_u32(&mut header, 48, kind);
             // Once begun, a message must be finished: what came of it cannot be called back.
             let again = if sent == 0 { 0 } else { 10_000 };
+            if sent > 0 {
+                self.connection.client.set_flow_control_max(1);
+            }
             retry(again, Duration::from_millis(10), || {
                 self.connection.call(&[&header, fragment]).map(|_| ())
             })?;

@@ -15,8 +15,10 @@ use crate::lab::{Lab, wait_until};
 
 /// The two that are compared.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Side {
+pub(crate) enum Side {
+    /// Of this repository.
     Ours,
+    /// Of Debian's packages.
     Debian,
 }
 
@@ -57,13 +59,13 @@ impl Figures {
     }
 }
 
-fn median(values: &[f64]) -> Option<f64> {
+pub(crate) fn median(values: &[f64]) -> Option<f64> {
     let mut sorted = values.to_vec();
     sorted.sort_by(f64::total_cmp);
     sorted.get(sorted.len() / 2).copied()
 }
 
-fn show(value: Option<f64>) -> String {
+pub(crate) fn show(value: Option<f64>) -> String {
     match value {
         None => "–".into(),
         Some(value) if value >= 1000.0 => format!("{value:.0}"),
@@ -103,7 +105,7 @@ pub fn run(tree: &Path, args: &[String]) -> io::Result<bool> {
 }
 
 /// A tree with the measuring program and our demo agents, for hosts that run Debian's stack.
-fn bare_tree(lab: &Lab, tree: &Path) -> io::Result<PathBuf> {
+pub(crate) fn bare_tree(lab: &Lab, tree: &Path) -> io::Result<PathBuf> {
     let bare = lab.shared().join("bare");
     let agents = "usr/lib/ocf/resource.d/quorate";
     std::fs::create_dir_all(bare.join("usr/bin"))?;
@@ -224,7 +226,7 @@ fn flood(
 }
 
 /// The number behind `"name":` in a line of JSON.
-fn number(text: &str, name: &str) -> Option<f64> {
+pub(crate) fn number(text: &str, name: &str) -> Option<f64> {
     let rest = text.split(&format!("\"{name}\":")).nth(1)?;
     let end = rest.find(|c: char| !c.is_ascii_digit() && !matches!(c, '.' | '-' | 'e' | '+'))?;
     rest[..end].parse().ok()

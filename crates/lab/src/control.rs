@@ -52,6 +52,9 @@ pub(crate) fn acceptance(args: &[String]) -> i32 {
 const BENCH_USAGE: &str = "\
 Usage: quorate bench [ROUNDS [cluster]]    engine and whole stack beside Debian's, in namespaces;
                                            `cluster`: the whole stack alone
+       quorate bench engine [full] [ROUNDS]
+                                           the engine alone, in depth: all transports, sizes and
+                                           numbers of nodes
        quorate bench cib [ROUNDS]          the document and the commands on it
        quorate bench scheduler [...]       plans, beside Debian's crm_simulate
 ";
@@ -66,6 +69,16 @@ pub(crate) fn bench(args: &[String]) -> i32 {
             return 0;
         }
         Some("cib" | "scheduler") => {}
+        Some("engine") => {
+            let is_known = |word: &String| {
+                word == "full" || word.parse::<usize>().is_ok_and(|rounds| rounds > 0)
+            };
+            if let Some(bad) = args[2..].iter().find(|word| !is_known(word)) {
+                eprintln!("quorate bench engine: `{bad}` is no number of rounds and not `full`");
+                eprint!("{BENCH_USAGE}");
+                return base::CrmExit::Usage.code();
+            }
+        }
         _ => {
             if let Some(bad) = args[1..].iter().find(|word| !is_known(word)) {
                 eprintln!("quorate bench: `{bad}` is no number of rounds and no measurement");
@@ -154,6 +167,9 @@ pub(crate) fn director(args: &[String]) -> i32 {
     let result = match what.as_str() {
         "demo" => demonstration::run(tree).map(|()| true),
         "up" => up(tree, rest).map(|()| true),
+        "bench" if rest.first().is_some_and(|word| word == "engine") => {
+            crate::bench_engine::run(tree, &rest[1..])
+        }
         "bench" => crate::bench::run(tree, rest),
         _ => walk::run(tree, rest),
     };

@@ -15,6 +15,7 @@ pub mod sandbox;
 pub mod timeline;
 pub mod units;
 
+mod bench_engine;
 mod bench_scheduler;
 mod control;
 mod remote;

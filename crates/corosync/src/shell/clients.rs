@@ -16,9 +16,15 @@ use crate::wire::{CsError, Fields};
 
 /// CPG's multicast request.
 const CPG_MCAST: i32 = 2;
+/// Its request with a part of a large message; where the kind of part is, and that of the last.
+const CPG_PART: i32 = 12;
+const PART_KIND: usize = 48;
+const PART_LAST: u32 = 3;
 
 impl Daemon {
-    pub(super) fn serve(&mut self, index: usize) {
+    /// Takes the requests of a service's clients; with `hurry` only as many as the ring can take
+    /// at once.
+    pub(super) fn serve(&mut self, index: usize, hurry: bool) {
         let mut request = std::mem::take(&mut self.request);
         while let Some(endpoint) = self.ipc.endpoints.get_mut(index) {
             let service = endpoint.service;
@@ -29,6 +35,13 @@ impl Daemon {
                 }
                 ServerEvent::Request { conn } => {
                     self.request(service, Ipc::conn(index, conn), &request);
+                    if hurry
+                        && self.srp.has_worthwhile_backlog()
+                        && let Some(endpoint) = self.ipc.endpoints.get_mut(index)
+                    {
+                        endpoint.server.break_off();
+                        break;
+                    }
                 }
                 ServerEvent::Disconnect { conn } => self.disconnect(Ipc::conn(index, conn)),
             }
@@ -86,8 +99,7 @@ impl Daemon {
         self.parked.retain(|(owner, _)| *owner != conn);
         self.buffers.disconnect(conn);
         self.tell_stats(conn, false);
-        self.ipc.clients.remove(&conn);
-        self.ipc.held.remove(&conn);
+        self.ipc.forget(conn);
         self.engine.handle_disconnect(now, conn);
         self.drain_engine(now);
         if self.ipc.descriptors.is_short() {
@@ -114,6 +126,10 @@ impl Daemon {
                 self.ipc.hold(conn);
                 return;
             }
+        }
+        if service == ServiceId::Cpg && id == CPG_PART {
+            let is_last = Fields::new(bytes).u32(PART_KIND) == Some(PART_LAST);
+            self.ipc.note_part(conn, is_last);
         }
         if service == ServiceId::Cpg && (zero_copy::ALLOC..=zero_copy::EXECUTE).contains(&id) {
             self.zero_copy(now, conn, id, bytes);

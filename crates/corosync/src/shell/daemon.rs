@@ -8,6 +8,7 @@ use std::time::Duration;
 use base::Time;
 use qb::log::Logger;
 use qb::mainloop::{Event, Interest, Loop, Signals, Token, now};
+use rustix::event::{PollFd, PollFlags, poll};
 use totem::Srp;
 
 use super::files::{self, strerror};
@@ -30,6 +31,8 @@ const SEND_FAILURES_MAX: u32 = 30;
 const NETWORK_WARNING_EVERY: Duration = Duration::from_millis(1500);
 /// Batches of packets taken before clients and timers have their turn.
 const BATCHES_MAX: usize = 8;
+/// How long clients may wait while messages pour in, less than they would notice.
+const NAP: Duration = Duration::from_micros(100);
 /// Times not scheduled that are kept for the statistics.
 const SCHED_MISSES_MAX: usize = 10;
 /// Complaints about packets that are none of ours, at most.
@@ -153,26 +156,50 @@ impl Daemon {
         let mut events: Vec<Event> = Vec::new();
         while self.exit.is_none() {
             let deadline = self.next_deadline();
+            self.nap(deadline);
             if let Err(error) = self.lp.wait(deadline, &mut events) {
                 base::error!(sub: "MAIN", "The event loop failed: {}", strerror(&error));
                 return status::FATAL;
             }
             let woken = now();
             self.watch_schedule(deadline, woken);
+            // Requests first: what they bring goes with the token that may be waiting.
+            let ring_waits = events.iter().any(|event| event.token == RING);
             for event in &events {
-                match event.token {
-                    RING => self.receive(),
-                    SIGNALS => self.signal(),
-                    token => {
-                        if let Some(index) = self.ipc.index_of(token) {
-                            self.serve(index);
-                        }
-                    }
+                if let Some(index) = self.ipc.index_of(event.token) {
+                    self.serve(index, ring_waits);
                 }
+            }
+            if ring_waits {
+                self.receive();
+            }
+            if events.iter().any(|event| event.token == SIGNALS) {
+                self.signal();
             }
             self.time_passed();
         }
         self.exit.unwrap_or(status::OK)
+    }
+
+    /// When messages pour in, every one of them would wake us: for a moment only the ring may.
+    fn nap(&self, deadline: Option<Time>) {
+        let now = now();
+        if !self.srp.is_flooded(now) {
+            return;
+        }
+        let limit = deadline.map_or(NAP, |at| at.since(now).min(NAP));
+        let nanos = i64::try_from(limit.as_nanos()).unwrap_or(0);
+        if nanos == 0 {
+            return;
+        }
+        let limit = rustix::event::Timespec { tv_sec: 0, tv_nsec: nanos };
+        let fds = self.transport.fds();
+        let watch = |fd: &std::os::fd::RawFd| {
+            PollFd::from_borrowed_fd(process::watched(*fd), PollFlags::IN)
+        };
+        let mut watched: Vec<PollFd<'_>> = fds.iter().map(watch).collect();
+        // Whatever ended it: the loop looks at everything now.
+        let _ = poll(&mut watched, Some(&limit));
     }
 
     fn next_deadline(&self) -> Option<Time> {
@@ -315,6 +342,9 @@ impl Daemon {
                 }
             }
             self.pump(now);
+            if self.transport.is_drained() {
+                return;
+            }
         }
     }
 

@@ -4,6 +4,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
+use std::time::Duration;
+
+use base::Time;
 
 use qb::ipc::{Server, ServerConfig, Transport};
 use qb::mainloop::{Interest, Loop, Token};
@@ -18,8 +21,16 @@ const WORD_OPEN: u32 = 0;
 const WORD_OFF: u32 = 2;
 /// A client of process groups for which so many bytes wait may not multicast: it could fill its
 /// own queue and be disconnected. It may again when so many are left.
-const LAGGING: usize = 24 << 20;
-const CAUGHT_UP: usize = 8 << 20;
+const LAGGING: usize = 4 << 20;
+const CAUGHT_UP: usize = 1 << 20;
+/// From so many bytes on the whole ring is slowed down for it, as others send, too; with so many
+/// as much as possible.
+const BRAKE_FROM: usize = 8 << 20;
+const BRAKE_FULL: usize = 48 << 20;
+/// A client that took nothing for so long is not slow but stuck: the ring does not wait for it.
+const STUCK: Duration = Duration::from_secs(2);
+/// The longest the ring is stopped at a time.
+const BRAKE_MAX: Duration = Duration::from_millis(500);
 
 /// One service's server.
 #[derive(Debug)]
@@ -48,8 +59,20 @@ pub(super) struct Ipc {
     /// Clients stopped because one of their messages waits for room.
     pub(super) held: BTreeSet<ConnId>,
     /// Clients that do not keep up with their events.
-    lagging: BTreeSet<ConnId>,
+    lagging: BTreeMap<ConnId, Progress>,
+    /// Clients that have sent the first part of a message and not the last.
+    mid_message: BTreeSet<ConnId>,
+    /// The last client that lagged has caught up: much memory is free.
+    has_spare_memory: bool,
     pub(super) descriptors: Descriptors,
+}
+
+/// How far a client that lags has come.
+#[derive(Debug, Default, Clone, Copy)]
+struct Progress {
+    /// Events it has been given, and when that number changed.
+    events: u64,
+    at: Option<Time>,
 }
 
 impl Ipc {
@@ -65,8 +88,10 @@ impl Ipc {
             first_token,
             is_closed: false,
             held: BTreeSet::new(),
-            lagging: BTreeSet::new(),
             descriptors: Descriptors::default(),
+            lagging: BTreeMap::new(),
+            mid_message: BTreeSet::new(),
+            has_spare_memory: false,
         }
     }
 
@@ -112,11 +137,14 @@ impl Ipc {
 
     /// Sends an event.
     pub(super) fn event(&mut self, conn: ConnId, bytes: &[u8]) {
+        let is_busy = self.mid_message.contains(&conn);
         let Some((endpoint, own)) = self.split(conn) else { return };
         endpoint.server.event(own, bytes);
         if endpoint.service == ServiceId::Cpg && endpoint.server.queued_bytes(own) > LAGGING {
-            endpoint.server.advise_flow_control(own, WORD_OFF);
-            self.lagging.insert(conn);
+            if !is_busy {
+                endpoint.server.advise_flow_control(own, WORD_OFF);
+            }
+            self.lagging.entry(conn).or_default();
         }
     }
 
@@ -127,7 +155,7 @@ impl Ipc {
         }
         let (held, word) = (&self.held, if self.is_closed { WORD_OFF } else { WORD_OPEN });
         let endpoints = &mut self.endpoints;
-        self.lagging.retain(|conn| {
+        self.lagging.retain(|conn, _| {
             let index = usize::try_from(conn.0 >> SERVER_SHIFT).unwrap_or(usize::MAX);
             let own = qb::ipc::ConnId(conn.0 & ((1 << SERVER_SHIFT) - 1));
             let Some(endpoint) = endpoints.get_mut(index) else { return false };
@@ -137,6 +165,58 @@ impl Ipc {
             }
             lags
         });
+        self.has_spare_memory |= self.lagging.is_empty();
+    }
+
+    /// Whether clients that lagged have caught up since this was last asked.
+    pub(super) fn take_spare_memory(&mut self) -> bool {
+        std::mem::take(&mut self.has_spare_memory)
+    }
+
+    /// A part of a message came. Once begun it must be finished before its client reads again, so
+    /// one that lags is not stopped in its midst.
+    pub(super) fn note_part(&mut self, conn: ConnId, is_last: bool) {
+        if is_last {
+            self.mid_message.remove(&conn);
+        } else {
+            self.mid_message.insert(conn);
+        }
+        if !self.lagging.contains_key(&conn) || self.held.contains(&conn) {
+            return;
+        }
+        let word = if self.is_closed { WORD_OFF } else { WORD_OPEN };
+        if let Some((endpoint, own)) = self.split(conn) {
+            if is_last {
+                endpoint.server.advise_flow_control(own, WORD_OFF);
+            } else {
+                endpoint.server.set_flow_control(own, word);
+            }
+        }
+    }
+
+    /// A client is gone.
+    pub(super) fn forget(&mut self, conn: ConnId) {
+        self.clients.remove(&conn);
+        self.held.remove(&conn);
+        self.mid_message.remove(&conn);
+    }
+
+    /// How long the ring should stop at every round for the client that lags most.
+    pub(super) fn brake(&mut self, now: Time) -> Duration {
+        let mut most = 0;
+        for (conn, progress) in &mut self.lagging {
+            let index = usize::try_from(conn.0 >> SERVER_SHIFT).unwrap_or(usize::MAX);
+            let own = qb::ipc::ConnId(conn.0 & ((1 << SERVER_SHIFT) - 1));
+            let Some(endpoint) = self.endpoints.get(index) else { continue };
+            let Some(stats) = endpoint.server.stats(own) else { continue };
+            if progress.at.is_none() || progress.events != stats.events {
+                *progress = Progress { events: stats.events, at: Some(now) };
+            }
+            if progress.at.is_some_and(|at| now.since(at) < STUCK) {
+                most = most.max(stats.queued_bytes);
+            }
+        }
+        brake_for(most)
     }
 
     /// Events that follow wake their clients only at [`pay_wakeups`](Self::pay_wakeups).
@@ -198,7 +278,7 @@ impl Ipc {
                     continue;
                 }
                 endpoint.server.set_flow_control(own, word);
-                if self.lagging.contains(&conn) {
+                if self.lagging.contains_key(&conn) && !self.mid_message.contains(&conn) {
                     endpoint.server.advise_flow_control(own, WORD_OFF);
                 }
             }
@@ -220,8 +300,25 @@ impl Ipc {
     }
 }
 
+/// The more waits, the longer.
+fn brake_for(bytes: usize) -> Duration {
+    let share = bytes.saturating_sub(BRAKE_FROM) as f64 / (BRAKE_FULL - BRAKE_FROM) as f64;
+    BRAKE_MAX.mul_f64(share.min(1.0).powi(2))
+}
+
 /// A process's name, as `ps` shows it.
 fn process_name(pid: u32) -> String {
     let name = std::fs::read_to_string(format!("/proc/{pid}/comm")).unwrap_or_default();
     name.trim_end().chars().take(15).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_brake_grows_with_what_waits() {
+        let brakes = [0, 8, 16, 28, 48, 64].map(|mib| brake_for(mib << 20).as_millis());
+        assert_eq!(brakes, [0, 0, 20, 125, 500, 500]);
+    }
 }

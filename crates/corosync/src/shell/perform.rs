@@ -33,6 +33,10 @@ impl Daemon {
         self.refill(now);
         self.flush_ring();
         self.ipc.pay_wakeups();
+        self.srp.set_brake(self.ipc.brake(now));
+        if self.ipc.take_spare_memory() {
+            process::give_back_memory();
+        }
         self.follow_changes(now);
         let closed = self.engine.is_syncing()
             || !self.overflow.is_empty()

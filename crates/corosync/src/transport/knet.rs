@@ -61,6 +61,8 @@ pub struct Knet {
     messages: Vec<(Range<usize>, IpAddr)>,
     reports: Vec<(u8, Report)>,
     scratch: Vec<u8>,
+    /// The last look found no socket with more than it took.
+    is_drained: bool,
     /// Descriptors that nobody polls yet.
     opened: Vec<RawFd>,
 }
@@ -87,6 +89,7 @@ impl Knet {
             messages: Vec::new(),
             reports: Vec::new(),
             scratch: Vec::new(),
+            is_drained: false,
             opened: Vec::new(),
         };
         knet.set_links(links)?;
@@ -325,9 +328,11 @@ impl Knet {
         let me = u32::from(self.core.me());
         for round in 0..FILLS_MAX {
             let mut any = false;
+            self.is_drained = true;
             for open in &self.links {
                 let count = self.batch.fill(open.socket.as_fd());
                 any |= count > 0;
+                self.is_drained &= !self.batch.is_full() && !self.batch.is_failed();
                 if self.batch.is_failed() || (count == 0 && round == 0) {
                     // Reports lie in a queue of their own, and a socket with one is ready for
                     // ever. The error that announces them may have been taken by a send: nothing
@@ -354,6 +359,10 @@ impl Knet {
         }
         self.flush();
         self.messages.len()
+    }
+
+    pub(super) fn is_drained(&self) -> bool {
+        self.is_drained
     }
 
     pub(super) fn packet(&self, index: usize) -> (&[u8], IpAddr) {

@@ -129,6 +129,16 @@ impl Transport {
         }
     }
 
+    /// Whether the last batch was all there was. What came since makes the descriptors readable.
+    pub fn is_drained(&self) -> bool {
+        match self {
+            Transport::Knet(knet) => knet.is_drained(),
+            // Two sockets, in a certain order: seen only by asking again.
+            Transport::Udp(_) => false,
+            Transport::Udpu(udpu) => udpu.is_drained(),
+        }
+    }
+
     /// A datagram of the last batch and the address it came from.
     pub fn packet(&self, index: usize) -> (&[u8], IpAddr) {
         match self {

@@ -155,6 +155,10 @@ impl Udpu {
         }
     }
 
+    pub(super) fn is_drained(&self) -> bool {
+        !self.batch.is_full()
+    }
+
     pub(super) fn packet(&self, index: usize) -> (&[u8], IpAddr) {
         let found = self.accepted.get(index).and_then(|at| self.batch.get(*at));
         found.unwrap_or((&[], self.config.bindnet))

@@ -49,6 +49,12 @@ pub(super) fn run(walk: &mut Walk) -> io::Result<()> {
         .check();
     load(walk, "messages of all three arrive in one order", "500", |_| Ok(()))?;
     load(walk, "large messages too", "60000", |_| Ok(()))?;
+    // Programs that send as fast as they can: the readers must not be run over.
+    let words = ["-d", "3", "-w", "0", "-s", "60000"];
+    load_with(walk, "a flood of them disconnects nobody", &words, |_| Ok(()))?;
+    walk.step("and no reader was given up", 1, "cat /var/log/corosync.out")
+        .lacks(&["does not read"])
+        .check();
     lose_a_link(walk)?;
     change_the_key(walk)?;
     wrong_key(walk)?;
@@ -88,8 +94,18 @@ fn load(
     size: &str,
     meanwhile: impl FnOnce(&mut Walk) -> io::Result<()>,
 ) -> io::Result<()> {
-    let words = ["timeout", "40", "quorate", "cpg-load", "-v", "-n", "3", "-w", "100"];
-    let words: Vec<&str> = words.into_iter().chain(["-d", "5", "-s", size]).collect();
+    load_with(walk, name, &["-w", "100", "-d", "5", "-s", size], meanwhile)
+}
+
+/// The same with other words for `cpg-load`.
+fn load_with(
+    walk: &mut Walk,
+    name: &str,
+    how: &[&str],
+    meanwhile: impl FnOnce(&mut Walk) -> io::Result<()>,
+) -> io::Result<()> {
+    let words = ["timeout", "60", "quorate", "cpg-load", "-v", "-n", "3"];
+    let words: Vec<&str> = words.iter().chain(how).copied().collect();
     let mut running = Vec::new();
     for n in 1..=3 {
         let mut command = walk.lab.command(n, &words)?;

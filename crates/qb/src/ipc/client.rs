@@ -27,6 +27,8 @@ use std::time::{Duration, Instant};
 const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(60);
 /// How often a wait for a response looks whether the server still lives.
 const SLICE: Duration = Duration::from_millis(250);
+/// So many events are taken before their wakeup bytes are, all in one call.
+const OWED_MAX: usize = 64;
 
 #[derive(Debug)]
 enum Channels {
@@ -44,6 +46,8 @@ pub struct Client {
     flow_control_max: u32,
     /// Set once the connection was found broken; it never mends.
     broken: bool,
+    /// Events taken whose wakeup bytes still lie in the stream.
+    owed: usize,
     /// The connection's files: the server's to remove, ours if it died before.
     files: Vec<PathBuf>,
 }
@@ -97,6 +101,7 @@ impl Client {
             max_msg_size: answer.max_msg_size,
             flow_control_max: 1,
             broken: false,
+            owed: 0,
             files,
         })
     }
@@ -248,11 +253,17 @@ impl Client {
         }
         let got = match &mut self.channels {
             Channels::Shm { event: ring, .. } => match ring.read(event) {
+                // What remains in the stream belongs to events that are still to come.
+                Ok(false) if self.owed > 0 => {
+                    self.take_wakeups();
+                    Ok(false)
+                }
                 // A byte follows its event, so one that is there without an event is one too many.
                 // Left alone it would keep us awake for ever.
                 Ok(false) if has_byte(&self.stream) => match ring.read(event) {
                     Ok(false) => {
-                        self.take_wakeup();
+                        self.owed = 1;
+                        self.take_wakeups();
                         Ok(false)
                     }
                     got => got,
@@ -264,7 +275,10 @@ impl Client {
         match got {
             Ok(true) => {
                 if matches!(self.channels, Channels::Shm { .. }) {
-                    self.take_wakeup();
+                    self.owed += 1;
+                    if self.owed >= OWED_MAX {
+                        self.take_wakeups();
+                    }
                 }
                 Ok(true)
             }
@@ -294,23 +308,21 @@ impl Client {
         Ok(poll_two(self.fd(), self.stream.as_fd(), left.unwrap_or(SLICE)))
     }
 
-    /// Takes the byte that belongs to an event. It is sent after the event, so it may be on its
-    /// way still; a server that died between the two owes it forever, hence the hang-up check.
-    fn take_wakeup(&mut self) {
-        let mut byte = [0u8; 1];
-        loop {
-            match rustix::net::recv(&self.stream, &mut byte, RecvFlags::DONTWAIT) {
-                Ok((1.., _)) => return,
+    /// Takes the bytes of the events taken so far. A byte is sent after its event, so the last
+    /// ones may be on their way still: they stay owed. Never more bytes are taken than events, so
+    /// that the stream is readable as long as an event waits.
+    fn take_wakeups(&mut self) {
+        let mut bytes = [0u8; OWED_MAX];
+        while self.owed > 0 {
+            let wanted = self.owed.min(bytes.len());
+            match rustix::net::recv(&self.stream, &mut bytes[..wanted], RecvFlags::DONTWAIT) {
                 Ok((0, _)) => {
                     self.broken = true;
                     return;
                 }
-                Err(Errno::AGAIN | Errno::INTR) => {
-                    if poll(&self.stream, PollFlags::IN, SLICE).hung_up {
-                        self.broken = true;
-                        return;
-                    }
-                }
+                Ok((got, _)) => self.owed = self.owed.saturating_sub(got),
+                Err(Errno::INTR) => {}
+                Err(Errno::AGAIN) => return,
                 Err(_) => {
                     self.broken = true;
                     return;

@@ -65,6 +65,9 @@ pub struct ConnStats {
 /// What an event in the queue costs beyond its bytes.
 const QUEUED_OVERHEAD: usize = 48;
 
+/// Room for so many waiting events is kept.
+const QUEUE_KEPT: usize = 1024;
+
 /// So many events are not kept from a client for the sake of fewer system calls.
 const WAKE_AFTER: u64 = 64;
 
@@ -292,6 +295,9 @@ impl Open {
                     Err(error) => return Err(error),
                 }
             }
+        }
+        if self.events.is_empty() && self.events.capacity() > QUEUE_KEPT {
+            self.events.shrink_to(QUEUE_KEPT);
         }
         Ok(())
     }

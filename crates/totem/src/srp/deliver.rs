@@ -129,6 +129,9 @@ impl Srp {
                 continue;
             };
             let foreign_order = header.order.is_foreign();
+            if from == self.me {
+                self.note_own_delivery();
+            }
             self.ready.push_back(Output::Deliver(Delivery {
                 from,
                 groups,

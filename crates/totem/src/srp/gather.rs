@@ -34,6 +34,7 @@ impl Srp {
         self.self_token = None;
         self.token_held = false;
         self.holding = false;
+        self.forget_kept();
         let me = self.me;
         add(&mut self.proc_list, me);
         if self.config.send_join.is_zero() {

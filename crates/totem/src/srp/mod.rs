@@ -16,6 +16,7 @@ mod commit;
 mod deliver;
 mod event;
 mod gather;
+mod linger;
 mod operational;
 mod output;
 mod queueing;
@@ -39,6 +40,7 @@ use crate::wire::{self, DecodeError, Header, Kind, Message};
 use crate::{Bytes, Config, RingId};
 use base::{NodeId, Time};
 use deliver::Item;
+use linger::Patience;
 use stats::TokenTimes;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use timers::{Timer, Timers};
@@ -144,6 +146,7 @@ pub struct Srp {
     self_token: Option<Bytes>,
     stats: Stats,
     token_times: TokenTimes,
+    patience: Patience,
 }
 
 impl Srp {
@@ -218,6 +221,7 @@ impl Srp {
             self_token: None,
             stats: Stats::default(),
             token_times: TokenTimes::default(),
+            patience: Patience::default(),
         };
         srp.event(Event::LoadedRingId(ring_id));
         srp

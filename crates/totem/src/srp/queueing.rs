@@ -1,9 +1,9 @@
 //! What the layer above asks: send this, may I, how full is it; the synchronisation is done; tell
 //! me when the token has passed. Source: `spec/totem.md` §6.4, §8.5, §8.6.
 
-use super::{Event, Guarantee, Output, Srp, Timer};
+use super::{Event, Guarantee, Output, Srp, State, Timer};
 use crate::pg::{Admission, QueueLevel, SendQueue, group_header};
-use crate::wire::{Kind, MCAST_LEN, Message};
+use crate::wire::{self, Kind, MCAST_LEN, Message};
 use base::Time;
 
 /// Frame overhead that admission reckons with (upstream's constant).
@@ -28,6 +28,7 @@ impl Srp {
             all.extend(parts);
             self.active_queue().push(&all);
             self.want_token(now);
+            self.note_queued(now);
         }
         admission
     }
@@ -134,10 +135,42 @@ impl Srp {
             return;
         }
         self.token_held = false;
+        if self.use_held_token(now) {
+            return;
+        }
         self.stats.token_hold_cancel_tx += 1;
         let message = Message::HoldCancel { ring_id: self.ring_id };
         self.multicast_control(&self.own_header(Kind::HoldCancel), &message);
         self.drain_loopback(now);
+    }
+
+    /// The representative of an idle ring has the token already: its own message goes with it at
+    /// once. (Upstream's lets the token go and sends when it comes back.)
+    fn use_held_token(&mut self, now: Time) -> bool {
+        if !self.holding || self.state != State::Operational {
+            return false;
+        }
+        let Some(Ok((_, Message::Token(mut token)))) =
+            self.stored_token.as_deref().map(wire::decode)
+        else {
+            return false;
+        };
+        self.holding = false;
+        self.my_seq_unchanged = 0;
+        self.timers.cancel(Timer::TokenHold);
+        let room = self.config.window_size.saturating_sub(token.fcc);
+        let sent = self.send_new(now, &mut token, room.min(self.config.max_messages));
+        token.fcc = token.fcc.wrapping_add(sent);
+        self.my_trc = self.my_trc.wrapping_add(sent);
+        if token.aru_addr == self.me.0 || token.aru_addr == 0 {
+            token.aru = self.my_aru;
+            token.aru_addr = if token.aru == token.seq { 0 } else { self.me.0 };
+        }
+        self.store_token(&Message::Token(token), Kind::Token);
+        self.send_stored_token();
+        self.note_token_let_go(now);
+        self.deliver_contiguous(self.my_high_seq);
+        true
     }
 
     pub(super) fn on_hold_cancel(&mut self) {

@@ -327,3 +327,72 @@ fn heartbeats_find_a_loss_before_the_token_timeout() {
     bench.run(1950);
     assert_eq!(bench.nodes[1].members(), [NodeId(2)]);
 }
+
+#[test]
+fn a_brake_slows_the_token_and_lets_go() {
+    let mut bench = Bench::new(3);
+    bench.run(2000);
+    let tokens = |bench: &Bench| bench.nodes[0].stats(bench.now).orf_token_rx;
+    // Busy, so that the token is not held.
+    let spin = |bench: &mut Bench, ms: u64| {
+        let (end, before) = (bench.now + Duration::from_millis(ms), tokens(bench));
+        while bench.now < end {
+            bench.send(2, b"x");
+            bench.run(1);
+        }
+        tokens(bench) - before
+    };
+    let free = spin(&mut bench, 200);
+    bench.nodes[2].set_brake(Duration::from_millis(20));
+    let slow = spin(&mut bench, 200);
+    assert!(free > 100 && (5..=12).contains(&slow), "{free} {slow}");
+    // More than the ring bears is not done: nobody thinks the token lost.
+    bench.nodes[2].set_brake(Duration::from_secs(9));
+    let ring = bench.nodes[0].ring_id();
+    assert!(spin(&mut bench, 2000) >= 10);
+    assert_eq!(bench.nodes[0].ring_id(), ring);
+    bench.nodes[2].set_brake(Duration::ZERO);
+    assert!(spin(&mut bench, 200) > 100);
+}
+
+/// Messages that pour in are gathered; one after the other is not kept waiting.
+#[test]
+fn only_a_flood_is_gathered() {
+    let mut bench = Bench::new(2);
+    bench.run(2000);
+    for _ in 0..20 {
+        bench.send(2, b"one");
+        bench.run(1);
+    }
+    assert!(!bench.nodes[1].is_flooded(bench.now));
+    let now = bench.now;
+    for _ in 0..20 {
+        bench.nodes[1].multicast(now, Guarantee::Agreed, b"a", &[b"many"]);
+    }
+    assert!(bench.nodes[1].is_flooded(now));
+    bench.drain();
+    bench.run(3);
+    assert_eq!(bench.delivered(1).len(), 40);
+    assert!(bench.nodes[1].is_flooded(bench.now));
+    bench.run(10);
+    assert!(!bench.nodes[1].is_flooded(bench.now));
+}
+
+/// The representative has the token of an idle ring: its message leaves without a rotation.
+#[test]
+fn a_held_token_takes_the_message_along() {
+    let mut bench = Bench::new(3);
+    bench.run(2000);
+    bench.log.clear();
+    let now = bench.now;
+    bench.nodes[0].multicast(now, Guarantee::Agreed, b"a", &[b"at once"]);
+    let mut kinds = Vec::new();
+    while let Some(output) = bench.nodes[0].poll_output() {
+        match output {
+            Output::Multicast(packet) | Output::Unicast { packet, .. } => kinds.push(packet[3]),
+            Output::Deliver(_) => kinds.push(99),
+            _ => {}
+        }
+    }
+    assert_eq!(kinds, [Kind::Mcast as u8, Kind::Token as u8, 99]);
+}

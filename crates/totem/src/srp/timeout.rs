@@ -38,6 +38,7 @@ impl Srp {
                     self.send_stored_token();
                 }
             }
+            Timer::Linger => self.end_linger(now),
             Timer::Join => {
                 if matches!(self.state, State::Gather | State::Commit) {
                     self.send_join();

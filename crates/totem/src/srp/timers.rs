@@ -14,6 +14,8 @@ pub(super) enum Timer {
     TokenRetransmit,
     /// The representative of an idle ring lets the token go once more.
     TokenHold,
+    /// The token was kept long enough for messages to gather.
+    Linger,
     /// Say again whom we hear.
     Join,
     /// A join message that waits its random time.
@@ -29,11 +31,12 @@ pub(super) enum Timer {
 }
 
 impl Timer {
-    const ALL: [Timer; 10] = [
+    const ALL: [Timer; 11] = [
         Timer::TokenLoss,
         Timer::TokenWarning,
         Timer::TokenRetransmit,
         Timer::TokenHold,
+        Timer::Linger,
         Timer::Join,
         Timer::SendJoin,
         Timer::Consensus,

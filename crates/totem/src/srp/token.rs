@@ -23,6 +23,9 @@ impl Srp {
         if token.ring_id != self.ring_id || seq::le(token.token_seq, self.my_token_seq) {
             return;
         }
+        if self.linger(now, &token) {
+            return;
+        }
         self.count_round();
         self.note_idleness(now, &token);
         let limit = self.config.seqno_unchanged_const;
@@ -73,6 +76,7 @@ impl Srp {
         if !self.holding {
             self.send_stored_token();
         }
+        self.note_token_let_go(now);
         if self.state == State::Operational {
             self.deliver_contiguous(self.my_high_seq);
         }
@@ -95,6 +99,7 @@ impl Srp {
                 self.timers.set(Timer::Merge, now + self.config.merge);
             }
             self.my_seq_unchanged = self.my_seq_unchanged.saturating_add(1);
+            self.recount_under_way();
         } else {
             self.timers.cancel(Timer::Merge);
             self.timers.cancel(Timer::TokenHold);
@@ -178,7 +183,7 @@ impl Srp {
     }
 
     /// Sends what waits, as far as allowed, and gives it the next numbers.
-    fn send_new(&mut self, now: Time, token: &mut Token, allowed: u32) -> u32 {
+    pub(super) fn send_new(&mut self, now: Time, token: &mut Token, allowed: u32) -> u32 {
         let recovering = self.state == State::Recovery;
         let mut sent = 0;
         while sent < allowed {

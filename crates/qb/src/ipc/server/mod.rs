@@ -31,7 +31,8 @@ use rustix::time::{TimerfdClockId, TimerfdFlags};
 use std::collections::{BTreeMap, VecDeque};
 use std::io;
 
-const REQUESTS_PER_TURN: usize = 64;
+/// As many as a client's socket has room for bytes, about.
+const REQUESTS_PER_TURN: usize = 256;
 /// Clients of one user that may be in their handshake; the oldest makes room for one more.
 const HANDSHAKES_MAX: usize = 128;
 /// How soon a message that found no room is tried again, while that helps …
@@ -179,6 +180,12 @@ impl Server {
                 }
             }
         }
+    }
+
+    /// Ends the pass early. What is left makes [`fd`](Self::fd) readable again.
+    pub fn break_off(&mut self) {
+        self.in_pass = false;
+        self.settle();
     }
 
     /// Lets a client in; its files belong to it alone.

@@ -91,6 +91,9 @@ impl Server {
     }
 
     pub(super) fn stream_event(&mut self, id: u64, is_datagram: bool, event: &Event) {
+        // A pass that was broken off left it in its turn: the bytes of those requests are taken, and
+        // no more may be before the turn is over.
+        let in_turn = self.ready.contains(&id);
         let Some(conn) = self.conns.get_mut(&id) else { return };
         match &mut conn.state {
             State::Handshake(_) => self.handshake(id),
@@ -104,7 +107,7 @@ impl Server {
                 if event.writable && open.pay_bytes(&conn.stream).is_err() {
                     conn.hung_up = true;
                 }
-                if event.readable && !is_datagram {
+                if event.readable && !is_datagram && !in_turn {
                     // No more bytes than requests are taken in a turn, so that a byte remains for
                     // every request that remains (each is written before its byte).
                     let mut bytes = [0u8; REQUESTS_PER_TURN];
@@ -118,8 +121,10 @@ impl Server {
                     }
                 }
                 conn.hung_up |= event.hangup || event.error;
-                self.ready.push_back(id);
-                conn.turn = REQUESTS_PER_TURN;
+                if !in_turn {
+                    self.ready.push_back(id);
+                    conn.turn = REQUESTS_PER_TURN;
+                }
                 if conn.wants_write() != conn.interest.write {
                     self.update_interest(id);
                 }

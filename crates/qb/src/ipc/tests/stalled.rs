@@ -122,3 +122,58 @@ fn a_client_that_reads_no_answers_gets_no_more_of_them() {
     }
     assert_eq!((total, reader.join().unwrap()), (sent, sent));
 }
+
+/// Takes requests without answering them until there are no more or `enough` were taken; then the
+/// pass is broken off.
+fn take(server: &mut Server, lp: &Loop, enough: usize) -> usize {
+    let (mut events, mut request, mut taken) = (vec![], vec![], 0);
+    for _ in 0..20 {
+        let soon = crate::mainloop::now() + Duration::from_millis(10);
+        lp.wait(Some(soon), &mut events).unwrap();
+        if events.is_empty() {
+            continue;
+        }
+        while let Some(event) = server.next(&mut request) {
+            match event {
+                ServerEvent::Connect { conn, .. } => server.accept(conn),
+                ServerEvent::Request { .. } => taken += 1,
+                ServerEvent::Disconnect { .. } => {}
+            }
+            if taken == enough {
+                server.break_off();
+                return taken;
+            }
+        }
+    }
+    taken
+}
+
+#[test]
+fn a_pass_that_is_broken_off_forgets_nobody() {
+    let (mut server, lp, name) = service(Transport::Shm);
+    let (sent, has_sent) = std::sync::mpsc::channel();
+    let (go_on, going_on) = std::sync::mpsc::channel();
+    let sender = std::thread::spawn(move || {
+        let mut client = Client::connect(&name, 60_000).unwrap();
+        let request = message(b"more");
+        // Together more than a turn; each less than the socket holds wakeups.
+        for count in [150, 200] {
+            going_on.recv().unwrap();
+            for _ in 0..count {
+                client.send(&[&request]).unwrap();
+            }
+            sent.send(()).unwrap();
+        }
+        client
+    });
+    let mut taken = 0;
+    for enough in [usize::MAX, 3, usize::MAX] {
+        taken += take(&mut server, &lp, enough);
+        if taken < 350 {
+            go_on.send(()).unwrap();
+            has_sent.recv().unwrap();
+        }
+    }
+    assert_eq!(taken, 350);
+    drop(sender.join().unwrap());
+}
