@@ -377,6 +377,12 @@ const RESOURCE: Level = Level {
         },
         command("restart", "RSC [RSC...]", "Restart resources", &[Resource]),
         command("scores", "", "Display resource scores", &[]),
+        command(
+            "secret",
+            "RSC {set|stash|unstash|delete|show|check} NAME [VALUE]",
+            "Manage a parameter that is kept out of the CIB",
+            &[Resource, Words(&["set", "stash", "unstash", "delete", "show", "check"])],
+        ),
         command("start", "RSC [RSC...]", "Start resources", &[Resource]),
         Command {
             aliases: &["show", "list"],

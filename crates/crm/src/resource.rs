@@ -82,6 +82,13 @@ pub(crate) fn run(shell: &mut Shell, name: &str, args: &[String]) -> Verdict {
         ("operations", [id]) => crm_resource(&["-O", "-r", id]),
         ("operations", [id, node]) => crm_resource(&["-O", "-r", id, "-N", node]),
         ("scores", _) => Verdict::of(programs::show("crm_simulate", &["-sUL"]) == 0),
+        ("secret", [id, "set", parameter, value]) => {
+            Verdict::of(programs::show("cibsecret", &["set", id, parameter, value]) == 0)
+        }
+        ("secret", [id, what @ ("stash" | "unstash" | "delete" | "show" | "check"), parameter]) => {
+            let what = if *what == "show" { "get" } else { what };
+            Verdict::of(programs::show("cibsecret", &[what, id, parameter]) == 0)
+        }
         ("param" | "meta" | "utilization", [id, rest @ ..]) => {
             let mut options = vec!["--resource", id];
             match name {

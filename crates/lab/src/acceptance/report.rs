@@ -76,6 +76,8 @@ fn secrets(walk: &mut Walk) {
     }
     let line = format!("{PATH} cibsecret get keen passwd");
     walk.step("  after which it is still there", 3, &line).has(&[IN_FILE]).check();
+    let line = format!("{PATH} crm resource secret keen show passwd");
+    walk.step("  as the shell shows it", 2, &line).has(&[IN_FILE]).check();
     let line = format!("{PATH} cibsecret get keen nosuch; [ $? = 78 ]");
     walk.step("cibsecret: what is no secret", 1, &line).has(&["ERROR: *nothing to check"]).check();
 }
@@ -126,7 +128,8 @@ fn report(walk: &mut Walk) {
     }
     let line = "cd /var/tmp/all && ls */pengine/*.bz2 | wc -l | grep -v '^0$' && cat analysis.txt";
     walk.step("  and what the scheduler was given", 1, line)
-        .has(&["Diff cib.xml... OK", "Log pattern matches from pacemaker03:"])
+        .has(&["Diff members.txt... OK", "Diff corosync.conf... OK", "Diff cib.xml... "])
+        .has(&["Log pattern matches from pacemaker03:"])
         .check();
     let line = format!(
         "cd /var/tmp/all && find . -name '*.bz2' -exec bunzip2 {{}} + && \

@@ -15,7 +15,10 @@ const SHOWN: usize = 20;
 /// # Errors
 /// They cannot be written.
 pub(super) fn write(dest: &Path, nodes: &[String]) -> io::Result<()> {
-    let read = |node: &str, file: &str| fs::read_to_string(dest.join(node).join(file)).ok();
+    let read = |node: &str, file: &str| {
+        let text = fs::read_to_string(dest.join(node).join(file)).ok()?;
+        Some(if file == "cib.xml" { ordered(text) } else { text })
+    };
     let mut text = String::new();
     for file in ALIKE {
         let mut parts = nodes.iter().filter_map(|node| Some((node, read(node, file)?)));
@@ -40,6 +43,21 @@ pub(super) fn write(dest: &Path, nodes: &[String]) -> io::Result<()> {
     }
     fs::write(dest.join("analysis.txt"), text)?;
     fs::write(dest.join("events.txt"), events)
+}
+
+/// A document with its attributes in order: the order they were set in means nothing.
+fn ordered(text: String) -> String {
+    fn sort(element: &mut xml::Element) {
+        element.sort_attrs();
+        element.children_mut().for_each(sort);
+    }
+    match xml::parse(&text) {
+        Ok(mut document) => {
+            sort(&mut document);
+            document.to_pretty()
+        }
+        Err(_) => text,
+    }
 }
 
 /// What is between the common beginning and the common end of two texts.
@@ -72,6 +90,9 @@ mod tests {
             difference(("n1", "a\n"), ("n2", "")),
             "--- n1\n+++ n2\n@@ from line 1 @@\n-a\n"
         );
+        let (a, b) = (r#"<a x="1" y="2"><b/></a>"#, "<a y='2' x='1'>\n<b/>\n</a>");
+        assert_eq!(ordered(a.to_owned()), ordered(b.to_owned()));
+        assert_eq!(ordered("<a".to_owned()), "<a");
         let many = "z\n".repeat(50);
         assert!(difference(("n1", ""), ("n2", &many)).ends_with("+z\n+(30 more)\n"));
     }

@@ -150,7 +150,7 @@ impl Collector {
         let wish = Wish { tool: "crm_report", user: None, writes: false };
         let live = Source::open_real(&wish).and_then(|mut source| source.document());
         let (text, state) = match live {
-            Ok(document) => (document.to_text(), "RUNNING"),
+            Ok(document) => (document.to_pretty(), "RUNNING"),
             Err(rc) => {
                 self.notes.push(format!("no live CIB ({rc}); taken from disk"));
                 let path = self.root.join("var/lib/pacemaker/cib/cib.xml");
