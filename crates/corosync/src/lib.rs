@@ -16,8 +16,8 @@
 //! | [`tools`] | `corosync-cfgtool`, `-cmapctl`, `-quorumtool`, `-cpgtool`, `-keygen` | tools |
 //!
 //! Start reading at [`engine`]: its tests run several engines on a pretended ring and show what
-//! the services do. A first change you could make here: answer the load test's messages
-//! (`pload`), which are only counted so far.
+//! the services do. A first change you could make here: do the load test (`pload`), whose messages
+//! are only counted so far.
 
 use base::Applet;
 

@@ -5,7 +5,7 @@ use base::Time;
 use base::log::Priority;
 
 use super::{Ctx, Engine, Output, Sample, Surroundings, ctx};
-use crate::cmap::Change;
+use crate::cmap::{Change, Value};
 use crate::services::votequorum::Votequorum;
 
 impl Engine {
@@ -79,6 +79,15 @@ impl Engine {
         self.tell_quorum(now);
     }
 
+    /// The load test that kills the engines of all nodes is left to upstream.
+    pub(super) fn decline_pload(&mut self, now: Time) {
+        ctx!(self, now).log(Priority::Warning, "PLOAD", || {
+            "The load test that ends with the engine's death is not done here; `quorate cpg-load` \
+             measures a living one"
+                .into()
+        });
+    }
+
     fn react(&mut self, now: Time, change: &Change) {
         let key = change.key.as_str();
         if key.starts_with("logging.") && !self.is_reloading {
@@ -103,6 +112,10 @@ impl Engine {
                 self.map.put("runtime.force_gather", "no".into());
                 self.out.push(Output::ForceGather);
             }
+        } else if key == "pload.start"
+            && change.new.as_ref().and_then(Value::as_text).as_deref() == Some(PLOAD_START)
+        {
+            self.decline_pload(now);
         } else if key.starts_with("resources.") {
             self.mon.changed(ctx!(self, now), change);
             self.wd.changed(ctx!(self, now), change);
@@ -115,6 +128,10 @@ impl Engine {
 }
 
 /// A key that asks for something by getting any value but "no".
+/// What `pload.start` has to be for the load test that ends all engines.
+const PLOAD_START: &str =
+    "i_totally_understand_pload_will_crash_my_cluster_and_kill_corosync_on_exit";
+
 fn is_request(change: &Change) -> bool {
     change.new.as_ref().is_some_and(|value| *value != "no".into())
 }

@@ -398,7 +398,8 @@ impl Engine {
                     votequorum.deliver(ctx!(self, now), from, function, message);
                 }
             }
-            // Messages of the load test are counted, nothing else.
+            // Messages of the load test are counted; another node that begins it is told of.
+            ServiceId::Pload if function == 0 => self.decline_pload(now),
             ServiceId::Pload | ServiceId::Quorum | ServiceId::Mon | ServiceId::Wd => {}
         }
     }

@@ -360,3 +360,27 @@ fn ykd_lets_the_majority_of_the_last_primary_go_on() {
     assert_eq!(quorate, [false, true, true]);
     assert!(!cluster.engine(1).is_loaded(ServiceId::Votequorum));
 }
+
+#[test]
+fn the_load_test_is_declined() {
+    let mut cluster = Cluster::new(1, &[]);
+    let said = |engine: &mut Engine| {
+        engine
+            .take_outputs()
+            .iter()
+            .filter(|output| format!("{output:?}").contains("cpg-load"))
+            .count()
+    };
+    let engine = cluster.engine(1);
+    engine.map_mut().put("pload.start", "please".into());
+    engine.handle_map_changed(Time::ZERO);
+    assert_eq!(said(engine), 0);
+    let word = "i_totally_understand_pload_will_crash_my_cluster_and_kill_corosync_on_exit";
+    engine.map_mut().put("pload.start", word.into());
+    engine.handle_map_changed(Time::ZERO);
+    assert_eq!(said(engine), 1);
+    // Begun by another node.
+    let start = Message::request(4 << 16, 24).into_bytes();
+    engine.handle_delivery(Time::ZERO, NodeId(2), GROUP_SERVICES, &start, false);
+    assert_eq!(said(engine), 1);
+}
