@@ -123,9 +123,25 @@ fn write(
     out.push('>');
 }
 
+/// Which bytes stand for themselves in 2.1.5's escaping.
+const PLAIN: [bool; 256] = {
+    let mut table = [false; 256];
+    let mut byte = b' ';
+    while byte < 0x7f {
+        table[byte as usize] = !matches!(byte, b'<' | b'>' | b'"' | b'\'' | b'&');
+        byte += 1;
+    }
+    table
+};
+
 /// 2.1.5's escaping. From the first character beyond ASCII on nothing is escaped any more: an
 /// upstream oddity that is part of the format.
 fn escape(value: &str, out: &mut String) {
+    let is_plain = |byte: &u8| PLAIN[usize::from(*byte)];
+    let plain_end = value.bytes().position(|byte| !is_plain(&byte)).unwrap_or(value.len());
+    // Nearly all values are plain to their end.
+    let (plain, value) = value.split_at(plain_end);
+    out.push_str(plain);
     let ascii_end = value.bytes().position(|byte| !byte.is_ascii()).unwrap_or(value.len());
     let (ascii, rest) = value.split_at(ascii_end);
     for c in ascii.chars() {
