@@ -1,5 +1,7 @@
 //! The other commands that work on a file, with good and bad arguments.
 
+use xml::Element;
+
 use crate::cibadmin::{differing, plain};
 use crate::side::{Dice, End, Reason, Sides, Verdict};
 
@@ -322,7 +324,7 @@ fn reason(line: &[String], theirs: &End, ours: &End) -> Option<Reason> {
     let has = |option: &str| line.iter().any(|word| word == option);
     let said = |end: &End, text: &str| end.err.contains(text) || end.out.contains(text);
     let codes = (theirs.code, ours.code);
-    let cases: [(bool, Reason); 20] = [
+    let cases: [(bool, Reason); 22] = [
         (theirs.code < 0 || theirs.code == 134, "ends with a signal"),
         (theirs.err.contains("fatal assertion"), "failed assertions"),
         (
@@ -343,6 +345,11 @@ fn reason(line: &[String], theirs: &End, ours: &End) -> Option<Reason> {
             "patterns for permanent attributes",
         ),
         (has("-z") && codes == (78, 0), "utilization of what a clone holds"),
+        (
+            tool == "crm_mon" && has("-n") && codes == (0, 0),
+            "the node of a resource that is shown below it",
+        ),
+        (tool == "crm_error" && codes == (0, 0), "the list of codes"),
         (has("-F") && codes == (102, 105), "the failure of a resource that is not there"),
         (tool == "iso8601" && line.len() == 1, "`iso8601` without options"),
         (tool == "crm_diff" && ours.code == 65, "input that is not well-formed"),
@@ -359,6 +366,64 @@ fn reason(line: &[String], theirs: &End, ours: &End) -> Option<Reason> {
     cases.into_iter().find_map(|(fits, reason)| fits.then_some(reason))
 }
 
+/// What their answer in XML says and ours does not, if anything.
+fn missing_in_xml(theirs: &End, ours: &End) -> Option<String> {
+    let answer = |end: &End| xml::parse(end.out.trim()).ok();
+    let theirs = answer(theirs).filter(|answer| answer.name() == "pacemaker-result")?;
+    if theirs.child("status").is_some_and(|status| status.get("code") != Some("0")) {
+        return None;
+    }
+    match answer(ours) {
+        Some(ours) => missing(&theirs, &ours),
+        None => Some("no answer".to_owned()),
+    }
+}
+
+fn missing(theirs: &Element, ours: &Element) -> Option<String> {
+    // Versions and times are of each run, texts for codes of each version.
+    const FREE: &[&str] = &[
+        "api-version",
+        "request",
+        "rc_text",
+        "exitstatus",
+        "status",
+        "execution_message",
+        "message",
+        "description",
+    ];
+    let name = theirs.name();
+    if name != ours.name() {
+        return Some(format!("{} for {theirs}", ours.name()));
+    }
+    for (attribute, value) in theirs.attrs().filter(|(name, _)| !FREE.contains(name)) {
+        if ours.get(attribute) != Some(value) && !(name == "last_update" && attribute == "time") {
+            let found = ours.get(attribute);
+            return Some(format!("{name} {attribute}: {found:?} for {value:?} in {theirs}"));
+        }
+    }
+    if name == "status" {
+        return None;
+    }
+    // Later versions say more, and sort some things.
+    let mut left: Vec<&Element> = ours.children().collect();
+    let mut seen: Vec<&Element> = Vec::new();
+    for child in theirs.children() {
+        // A failed operation is recorded twice, and shown twice by 2.1.5.
+        if child.name() == "operation_history" && seen.contains(&child) {
+            continue;
+        }
+        seen.push(child);
+        let key = |e: &Element| (e.name().to_owned(), e.id().map(str::to_owned));
+        let Some(at) = left.iter().position(|other| key(other) == key(child)) else {
+            return Some(format!("{name}: no {child}"));
+        };
+        if let Some(missing) = missing(child, left.remove(at)) {
+            return Some(missing);
+        }
+    }
+    None
+}
+
 fn judge(line: &[String], theirs: &End, ours: &End) -> Verdict {
     // Usage pages are each version's own.
     let is_usage = theirs.code == 64 && ours.code == 64;
@@ -368,6 +433,8 @@ fn judge(line: &[String], theirs: &End, ours: &End) -> Verdict {
         format!("file\n{}", differing(&plain(&theirs.file), &plain(&ours.file)))
     } else if theirs.out.is_empty() != ours.out.is_empty() && !is_usage {
         "stdout".to_owned()
+    } else if let Some(missing) = missing_in_xml(theirs, ours) {
+        format!("XML: {missing}")
     } else {
         return Verdict::Same;
     };

@@ -152,7 +152,7 @@ pub(super) const ROWS: &[Row] = &[
     ("resource.reason", "id running:b host?", "check"),
     ("check", "id remain_stopped:b? promotable:b? unmanaged:b? locked-to? unhealthy:b?", ""),
     ("standards", "", "item*"),
-    ("providers", "for?", "(provider|item)*"),
+    ("providers", "for? standard?", "provider*"),
     ("provider", "", "#text"),
     ("agents", "standard provider?", "agent*"),
     ("agent", "", "#text"),

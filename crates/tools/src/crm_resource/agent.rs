@@ -38,7 +38,16 @@ pub(super) fn standards(out: &mut Out) -> Result<CrmExit, Fail> {
 
 /// `--list-ocf-providers`
 pub(super) fn providers(out: &mut Out) -> Result<CrmExit, Fail> {
-    Ok(list(out, "providers", "item", &Places::system().providers()))
+    let names = Places::system().providers();
+    for name in &names {
+        out.line(name);
+    }
+    out.xml(|| {
+        let mut element = Element::new("providers").with("standard", "ocf");
+        names.iter().for_each(|name| element.push(text_element("provider", name)));
+        element
+    });
+    Ok(CrmExit::Ok)
 }
 
 /// `--list-ocf-alternatives`

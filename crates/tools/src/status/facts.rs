@@ -2,6 +2,7 @@
 
 use scheduler::ids::{NodeIx, RscIx};
 use scheduler::model::Variant;
+use scheduler::rules::{self, RuleInput};
 use scheduler::score::INFINITY;
 use scheduler::text::scan_int;
 use xml::Element;
@@ -329,8 +330,8 @@ impl View {
         bans
     }
 
-    /// The nodes a location constraint is about, with their scores: its own, or those that simple
-    /// rules on the node's name select.
+    /// The nodes a location constraint is about, with their scores: its own, or those for which its
+    /// rule holds now.
     pub fn located(&self, constraint: &Element) -> Vec<(NodeIx, i32)> {
         let score_of = |element: &Element| {
             element.get("score").and_then(base::Score::parse).map_or(0, base::Score::value)
@@ -343,35 +344,27 @@ impl View {
                 .into_iter()
                 .collect();
         }
+        let Some(rule) = constraint.child("rule") else { return Vec::new() };
+        let resource = constraint.get("rsc").and_then(|rsc| self.sched.find_resource(rsc));
         let mut found = Vec::new();
-        for rule in constraint.children().filter(|child| child.name() == "rule") {
-            for node in self.sched.node_order.iter().copied() {
-                let n = &self.sched.nodes[node];
-                let holds = |expression: &Element| {
-                    let name = match expression.get("attribute") {
-                        Some("#uname") => Some(n.name.as_str()),
-                        Some("#id") => Some(n.id.as_str()),
-                        Some(attribute) => n.attrs.get(attribute).map(|value| value.as_str()),
-                        None => None,
-                    };
-                    match expression.get("operation") {
-                        Some("eq") => name.is_some() && name == expression.get("value"),
-                        Some("ne") => name != expression.get("value"),
-                        Some("defined") => name.is_some(),
-                        Some("not_defined") => name.is_none(),
-                        _ => false,
-                    }
-                };
-                let mut expressions =
-                    rule.children().filter(|child| child.name() == "expression").peekable();
-                if expressions.peek().is_none() {
-                    continue;
+        for node in self.sched.node_order.iter().copied() {
+            let attributes = &self.sched.nodes[node].attrs;
+            let input = RuleInput {
+                now: self.now,
+                local_offset: crate::clock::local_offset(self.now),
+                node_attrs: Some(attributes),
+                meta: resource.map(|rsc| &self.sched.rscs[rsc].meta),
+                ..RuleInput::default()
+            };
+            if !rules::passes(rule, &input) {
+                continue;
+            }
+            match rule.get("score-attribute") {
+                Some(name) if !rule.has("score") => {
+                    let value = attributes.get(name).and_then(|value| base::Score::parse(value));
+                    found.extend(value.map(|score| (node, score.value())));
                 }
-                let any = rule.get("boolean-op") == Some("or");
-                let all = if any { expressions.any(holds) } else { expressions.all(holds) };
-                if all {
-                    found.push((node, score_of(rule)));
-                }
+                _ => found.push((node, score_of(rule))),
             }
         }
         found
@@ -397,4 +390,33 @@ fn operation(entry: &Element) -> Option<Operation> {
         exec_ms: time("exec-time"),
         queue_ms: time("queue-time"),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_location_whose_time_is_over_is_nowhere() {
+        let document = |end: &str| {
+            xml::parse(&format!(
+                "<cib validate-with='pacemaker-3.9' crm_feature_set='3.16.1'><configuration>\
+                 <crm_config/><nodes><node id='1' uname='a'/><node id='2' uname='b'/></nodes>\
+                 <resources><primitive id='r' class='ocf' provider='pacemaker' type='Dummy'/>\
+                 </resources><constraints><rsc_location id='l' rsc='r'>\
+                 <rule id='u' score='-INFINITY' boolean-op='and'>\
+                 <expression id='e' attribute='#uname' operation='eq' value='a'/>\
+                 <date_expression id='d' operation='lt' end='{end}'/></rule></rsc_location>\
+                 </constraints></configuration><status/></cib>"
+            ))
+            .unwrap()
+        };
+        let bans = |end: &str| {
+            let view = View::new(document(end), 1_700_000_000, None);
+            let all = view.cib.at(&["configuration", "constraints"]).unwrap();
+            view.located(all.child("rsc_location").unwrap()).len()
+        };
+        assert_eq!(bans("2020-01-01 00:00:00Z"), 0);
+        assert_eq!(bans("2030-01-01 00:00:00Z"), 1);
+    }
 }
