@@ -8,7 +8,8 @@
 //!
 //! Reading order: [`world`] (time, network), [`node`] (a machine and its small service above),
 //! [`cable`] (the bare network, or knet's machine with several links, below it),
-//! [`storm`] (what goes wrong when), [`check`] (the promises).
+//! [`storm`] (what goes wrong when), [`check`] (the promises). [`stack`] does the same for the
+//! daemons above the ring.
 
 pub mod cable;
 pub mod check;

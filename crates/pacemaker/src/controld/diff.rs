@@ -56,6 +56,21 @@ pub fn reactions(diff: &Element) -> Vec<Reaction> {
     found
 }
 
+/// Whether a patch puts a whole history in place for the node of that id, as the DC does when a
+/// node has joined.
+pub fn brings_history(diff: &Element, node: &str) -> bool {
+    diff.children_named("change").filter(|change| change.get("operation") == Some("create")).any(
+        |change| {
+            let path = change.get("path").unwrap_or("");
+            change.children().any(|new| match new.name() {
+                "lrm" => node_of(path).as_deref() == Some(node),
+                "node_state" => new.id() == Some(node) && new.child("lrm").is_some(),
+                _ => false,
+            })
+        },
+    )
+}
+
 /// The new state of what a change is about, without children for a modification.
 fn object<'a>(change: &'a Element, operation: &str) -> Option<&'a Element> {
     match operation {
@@ -192,6 +207,38 @@ pub fn touches(diff: &Element, section: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_whole_history_is_told_from_a_record() {
+        let patch = |inner: &str| {
+            xml::parse(&format!("<diff format='2'><version/>{inner}</diff>")).unwrap()
+        };
+        for (inner, want) in [
+            (
+                "<change operation='create' path=\"/cib/status/node_state[@id='2']\">\
+                 <lrm id='2'><lrm_resources/></lrm></change>",
+                true,
+            ),
+            (
+                "<change operation='create' path=\"/cib/status/node_state[@id='3']\">\
+                 <lrm id='3'><lrm_resources/></lrm></change>",
+                false,
+            ),
+            (
+                "<change operation='create' path='/cib/status'>\
+                 <node_state id='2'><lrm id='2'/></node_state></change>",
+                true,
+            ),
+            (
+                "<change operation='create' path=\"/cib/status/node_state[@id='2']/lrm[@id='2']\
+                 /lrm_resources\"><lrm_resource id='a'/></change>",
+                false,
+            ),
+            ("<change operation='delete' path=\"/cib/status/node_state[@id='2']/lrm\"/>", false),
+        ] {
+            assert_eq!(brings_history(&patch(inner), "2"), want, "{inner}");
+        }
+    }
 
     fn read(changes: &str) -> Vec<Reaction> {
         reactions(&xml::parse(&format!("<diff format='2'>{changes}</diff>")).unwrap())

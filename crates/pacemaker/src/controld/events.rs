@@ -22,6 +22,9 @@ impl Controller {
         if self.flags.the_dc {
             self.engine_reads(diff);
         }
+        if diff::brings_history(diff, &self.own_uuid()) {
+            self.release_history();
+        }
         self.run();
     }
 

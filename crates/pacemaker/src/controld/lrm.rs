@@ -7,7 +7,9 @@ mod forget;
 mod results;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
+use base::Time;
 use base::log::Priority;
 use xml::Element;
 
@@ -47,6 +49,19 @@ struct Pending {
     lock: Option<String>,
 }
 
+/// How an operation stands in the history while it runs; `None` if it does not.
+fn begun(op: &OpRecord, epoch: u64) -> Option<OpRecord> {
+    let wanted = op.params.get("CRM_meta_record_pending").is_none_or(|text| text != "false");
+    (wanted && is_recordable(&op.task)).then(|| OpRecord {
+        call_id: -1,
+        rc: 193,
+        status: status::PENDING,
+        run_time: epoch,
+        rc_change: epoch,
+        ..op.clone()
+    })
+}
+
 /// Who asked for something.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Requester {
@@ -76,6 +91,10 @@ pub(super) struct Lrm {
     metadata_pending: BTreeSet<String>,
     /// Results that wait for their agent's meta-data.
     waiting: Vec<(OpRecord, Option<Pending>)>,
+    /// The DC is about to put our confirmed history into the CIB; waited for until then.
+    pub(super) confirming: Option<Time>,
+    /// Records that wait for that.
+    held: Vec<(OpRecord, Option<String>)>,
     /// Resources to be forgotten when their last operation ended.
     deletions: BTreeMap<String, Vec<Requester>>,
 }
@@ -163,6 +182,11 @@ impl Controller {
         let task = message.get("crm_task").unwrap_or("").to_owned();
         let sys = message.get("crm_sys_from").unwrap_or("tengine").to_owned();
         let data = envelope::data(message).cloned().unwrap_or_else(|| Element::new("none"));
+        let src = message.get("src").filter(|src| !src.is_empty());
+        if sys == "tengine" && (src.is_none() || src == self.dc_name.as_deref()) {
+            // The DC asks for actions once the history of all who joined is in the CIB.
+            self.release_history();
+        }
         let requester = Requester {
             host: message
                 .get("src")
@@ -370,17 +394,9 @@ impl Controller {
 
     /// An operation that has begun stands in the history, so that a new DC waits for it.
     fn record_pending(&mut self, op: &OpRecord) {
-        let wanted = op.params.get("CRM_meta_record_pending").is_none_or(|text| text != "false");
-        if !wanted || !is_recordable(&op.task) {
-            return;
+        if let Some(op) = begun(op, self.clock.epoch) {
+            self.write_history(&op, None);
         }
-        let mut op = op.clone();
-        op.call_id = -1;
-        op.rc = 193;
-        op.status = status::PENDING;
-        op.run_time = self.clock.epoch;
-        op.rc_change = self.clock.epoch;
-        self.write_history(&op, None);
     }
 
     fn executor(&mut self, op: &str, options: u32, rsc: Element, call: Call) {

@@ -153,6 +153,8 @@ impl Controller {
             self.grace.insert(peer.id, self.clock.now + GRACE);
             self.join.set_phase(peer.id, Phase::None);
             self.check_join_state("peer_update_callback");
+            // What it was doing for us it will not report: its successor knows nothing of it.
+            self.fail_incompletable(&peer.uuid(), &name);
             self.pass_wanted = true;
             return;
         }

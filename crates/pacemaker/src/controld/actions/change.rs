@@ -166,6 +166,9 @@ impl Controller {
         let outcome = self.election.timed_out(now);
         self.election_out(outcome);
         self.grace_ends();
+        if self.lrm.confirming.is_some_and(|end| end <= now) {
+            self.release_history();
+        }
         self.actions_lost();
     }
 }

@@ -71,6 +71,7 @@ impl Controller {
             .chain(self.election.next_deadline())
             .chain(self.graph.next_deadline())
             .chain(self.grace.values().copied())
+            .chain(self.lrm.confirming)
             .min()
     }
 

@@ -145,6 +145,7 @@ impl Controller {
         }
         self.flags.join_ok = true;
         self.send_peer(Some(&from), &confirm);
+        self.history_confirmed();
         if !self.flags.the_dc {
             self.input(Input::NotDc, Cause::Internal, "do_cl_join_finalize_respond");
         }
