@@ -170,6 +170,11 @@ impl Sched {
             }
             Change::Unknown | Change::Mismatch => {
                 if interval > 0 {
+                    self.trigger_unfencing(
+                        Some(rsc),
+                        node,
+                        "Device parameters changed (reschedule)",
+                    );
                     let key = op_key(&self.rscs[rsc].id, &task, interval);
                     let action = self.action(Some(rsc), &key, &task, Some(node), true);
                     self.actions[action].flags |= flag::RESCHEDULE;
