@@ -21,11 +21,11 @@ const WORD_OPEN: u32 = 0;
 const WORD_OFF: u32 = 2;
 /// A client of process groups for which so many bytes wait may not multicast: it could fill its
 /// own queue and be disconnected. It may again when so many are left.
-const LAGGING: usize = 4 << 20;
-const CAUGHT_UP: usize = 1 << 20;
+const LAGGING: usize = 12 << 20;
+const CAUGHT_UP: usize = 4 << 20;
 /// From so many bytes on the whole ring is slowed down for it, as others send, too; with so many
 /// as much as possible.
-const BRAKE_FROM: usize = 8 << 20;
+const BRAKE_FROM: usize = 16 << 20;
 const BRAKE_FULL: usize = 48 << 20;
 /// A client that took nothing for so long is not slow but stuck: the ring does not wait for it.
 const STUCK: Duration = Duration::from_secs(2);
@@ -319,6 +319,6 @@ mod tests {
     #[test]
     fn the_brake_grows_with_what_waits() {
         let brakes = [0, 8, 16, 28, 48, 64].map(|mib| brake_for(mib << 20).as_millis());
-        assert_eq!(brakes, [0, 0, 20, 125, 500, 500]);
+        assert_eq!(brakes, [0, 0, 0, 70, 500, 500]);
     }
 }
