@@ -351,17 +351,27 @@ mod tests {
 
     /// Seeds under which a cluster once did not recover: a vote read before the membership that
     /// brings its sender (16), votes that outbid each other (248), actions of a killed controller
-    /// waited for (276, 277), a result lost between a join and the DC's update for it (331, 369).
+    /// waited for (276, 277, 1039), a result lost between a join and the DC's update for it (331,
+    /// 369), attributes to be written while the CIB manager was away (5016).
     #[test]
     fn whole_clusters_recover() {
-        let once_lost = [(16, 2), (248, 2), (276, 2), (277, 3), (331, 5), (369, 3)];
-        for (seed, nodes) in once_lost.into_iter().chain((0..6).map(|seed| (seed, 3))) {
-            let storm = StackStorm { seed, nodes, faults: 12, talk: false };
+        let once_lost = [
+            (16, 2, 12),
+            (248, 2, 12),
+            (276, 2, 12),
+            (277, 3, 12),
+            (331, 5, 12),
+            (369, 3, 12),
+            (1039, 5, 12),
+            (5016, 3, 30),
+        ];
+        for (seed, nodes, faults) in once_lost.into_iter().chain((0..4).map(|seed| (seed, 3, 12))) {
+            let storm = StackStorm { seed, nodes, faults, talk: false };
             let outcome = run_stack_storm(&storm);
             let wrong = outcome.wrong;
             assert!(
                 wrong.is_empty(),
-                "quorate sim --stack --seed {seed} --nodes {nodes}: {wrong:#?}"
+                "quorate sim --stack --seed {seed} --nodes {nodes} --faults {faults}: {wrong:#?}"
             );
         }
     }

@@ -349,7 +349,7 @@ impl Shell {
         self.cib = Some(cib);
         self.cib_retry = None;
         self.read_alerts();
-        self.with_core(Attrd::cib_refreshed);
+        self.with_core(Attrd::cib_back);
     }
 
     fn on_cib(&mut self) {

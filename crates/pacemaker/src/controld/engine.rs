@@ -148,7 +148,14 @@ impl Controller {
                 && self.schedule_reference.as_deref() == message.get("reference")
             {
                 self.timers.scheduler = None;
-                self.input_message(Input::PeSuccess, message, "handle_response");
+                if self.grace.is_empty() {
+                    self.input_message(Input::PeSuccess, message, "handle_response");
+                } else {
+                    // Its actions for that node would go to nobody.
+                    self.note(Priority::Info, "Plan ignored: a controller died meanwhile");
+                    self.schedule_reference = None;
+                    self.schedule_held = true;
+                }
             } else {
                 self.note(Priority::Info, "Superseded scheduler reply ignored");
             }

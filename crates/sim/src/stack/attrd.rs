@@ -184,7 +184,7 @@ impl Host {
                 if let Some(side) = self.attrd() {
                     side.cib = Some(calls);
                 }
-                self.with_attrd(env, |core, ctx| core.cib_refreshed(ctx));
+                self.with_attrd(env, |core, ctx| core.cib_back(ctx));
             }
         }
     }

@@ -326,6 +326,13 @@ impl Attrd {
         }
     }
 
+    /// The CIB manager came back. What was to be written while it was away went nowhere, and no
+    /// answer will come.
+    pub fn cib_back(&mut self, ctx: Ctx<'_>) {
+        self.cib_lost();
+        self.cib_refreshed(ctx);
+    }
+
     /// The CIB was replaced, or came back: what we know may be missing in it.
     pub fn cib_refreshed(&mut self, ctx: Ctx<'_>) {
         if self.is_writer() && !self.requesting_shutdown {
