@@ -221,6 +221,11 @@ pub fn run_stack_storm(storm: &StackStorm) -> StackOutcome {
             }
         }
     }
+    if storm.talk
+        && let Some(cib) = cluster.hosts[0].document()
+    {
+        println!("{}", cib.to_pretty());
+    }
     StackOutcome {
         wrong,
         trace: cluster.trace,

@@ -357,15 +357,19 @@ impl Controller {
             let metadata = self.lrm.metadata_of(rsc);
             let running = running.iter().filter(|op| op.rsc == *rsc);
             let known = memory.last.iter().chain(&memory.failed).chain(memory.recurring.values());
-            for op in running.chain(known) {
+            // A failure stands in two slots, one of which a later failure may have taken, and what
+            // runs has the slot of what ran last: the later entry wins.
+            let mut entries: Vec<Element> = Vec::new();
+            for op in known.chain(running) {
                 for entry in op.to_xml(&own, "build_active_RAs", metadata) {
-                    let id = entry.id().unwrap_or("").to_owned();
-                    // A failure stands in both slots, and what runs has the slot of what ran last:
-                    // the first entry wins.
-                    if resource.child_with_id("lrm_rsc_op", &id).is_none() {
-                        resource.push(entry);
+                    match entries.iter_mut().find(|known| known.id() == entry.id()) {
+                        Some(known) => *known = entry,
+                        None => entries.push(entry),
                     }
                 }
+            }
+            for entry in entries {
+                resource.push(entry);
             }
             if !resource.is_leaf() {
                 resources.push(resource);
