@@ -356,14 +356,20 @@ impl Controller {
             let mut resource = resource_element(&memory.info);
             let metadata = self.lrm.metadata_of(rsc);
             let running = running.iter().filter(|op| op.rsc == *rsc);
-            let known = memory.last.iter().chain(&memory.failed).chain(memory.recurring.values());
-            // A failure stands in two slots, one of which a later failure may have taken, and what
-            // runs has the slot of what ran last: the later entry wins.
+            let ran = memory.last.iter().map(|op| (op, false));
+            let failed = memory.failed.iter().map(|op| (op, true));
+            let recurring = memory.recurring.values().map(|op| (op, false));
+            // A failure stands in two slots. One, that of what ran last, belongs to what runs now
+            // or ran later; the other to the latest failure, which need not be what ran last.
             let mut entries: Vec<Element> = Vec::new();
-            for op in known.chain(running) {
+            for (op, is_latest_failure) in
+                running.map(|op| (op, false)).chain(ran).chain(failed).chain(recurring)
+            {
                 for entry in op.to_xml(&own, "build_active_RAs", metadata) {
+                    let is_failure = entry.id().is_some_and(|id| id.ends_with("_last_failure_0"));
                     match entries.iter_mut().find(|known| known.id() == entry.id()) {
-                        Some(known) => *known = entry,
+                        Some(known) if is_latest_failure && is_failure => *known = entry,
+                        Some(_) => {}
                         None => entries.push(entry),
                     }
                 }
