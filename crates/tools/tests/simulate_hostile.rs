@@ -180,7 +180,8 @@ fn damaged_inputs_are_simulated_without_panic() {
         let status = tools::crm_simulate::main(&args);
         let took = begin.elapsed();
         let what = format!("seed {seed}, {}: {}", source.display(), args.join(" "));
-        assert!(matches!(status, 0 | 64 | 65 | 78), "{what}: status {status}");
+        // 1: what was executed went wrong, as a document that contradicts itself may have it.
+        assert!(matches!(status, 0 | 1 | 64 | 65 | 78), "{what}: status {status}");
         assert!(took < Duration::from_secs(60), "{what}: took {took:?}");
         planned += u64::from(status == 0);
     }
