@@ -353,7 +353,8 @@ mod tests {
     /// brings its sender (16), votes that outbid each other (248), actions of a killed controller
     /// waited for (276, 277, 1039), a result lost between a join and the DC's update for it (331,
     /// 369), attributes to be written while the CIB manager was away (5016), a failure
-    /// hidden by an older one when a node joined again (5036), or the other way round (6014).
+    /// hidden by an older one when a node joined again (5036), or the other way round (6014),
+    /// a copy of the document from a node that had been away (7011).
     #[test]
     fn whole_clusters_recover() {
         let once_lost = [
@@ -367,6 +368,7 @@ mod tests {
             (5016, 3, 30),
             (5036, 3, 30),
             (6014, 4, 30),
+            (7011, 5, 30),
         ];
         for (seed, nodes, faults) in once_lost.into_iter().chain((0..4).map(|seed| (seed, 3, 12))) {
             let storm = StackStorm { seed, nodes, faults, talk: false };
