@@ -26,9 +26,9 @@ const STATES: [(State, &str); 3] = [
 
 /// What one run took.
 #[derive(Clone, Copy, Debug)]
-struct Cost {
+pub(crate) struct Cost {
     user: f64,
-    peak_mb: f64,
+    pub(crate) peak_mb: f64,
 }
 
 /// The word that makes this program the child that makes a document and calls the library.
@@ -203,7 +203,7 @@ fn one_run(program: &Path, file: &Path) -> io::Result<Option<Cost>> {
 
 /// What the standard library does not tell of a child.
 #[allow(unsafe_code)]
-mod kernel {
+pub(crate) mod kernel {
     use std::io;
     use std::process::Child;
 
@@ -211,12 +211,21 @@ mod kernel {
 
     /// If the child has ended: whether well, and what it took.
     pub(super) fn reap(child: &Child) -> io::Result<Option<(bool, Cost)>> {
+        wait4(child, libc::WNOHANG)
+    }
+
+    /// Waits for the child's end: whether well, and what it took.
+    pub(crate) fn wait(child: &Child) -> io::Result<(bool, Cost)> {
+        wait4(child, 0)?.ok_or_else(|| io::Error::other("the kernel did not wait for a child"))
+    }
+
+    fn wait4(child: &Child, options: i32) -> io::Result<Option<(bool, Cost)>> {
         let pid = i32::try_from(child.id()).map_err(io::Error::other)?;
         let mut status = 0;
         // SAFETY: all zeroes are a valid `rusage`, which is plain numbers.
         let mut usage: libc::rusage = unsafe { std::mem::zeroed() };
         // SAFETY: both pointers are to live locals, and the child is ours and was not waited for.
-        let ended = unsafe { libc::wait4(pid, &raw mut status, libc::WNOHANG, &raw mut usage) };
+        let ended = unsafe { libc::wait4(pid, &raw mut status, options, &raw mut usage) };
         match ended {
             0 => Ok(None),
             -1 => Err(io::Error::last_os_error()),

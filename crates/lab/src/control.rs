@@ -56,6 +56,7 @@ Usage: quorate bench [ROUNDS [cluster]]    engine and whole stack beside Debian'
                                            the engine alone, in depth: all transports, sizes and
                                            numbers of nodes
        quorate bench cib [ROUNDS]          the document and the commands on it
+       quorate bench tools [ROUNDS]        starting each command
        quorate bench scheduler [...]       plans, beside Debian's crm_simulate
 ";
 
@@ -68,7 +69,7 @@ pub(crate) fn bench(args: &[String]) -> i32 {
             print!("{BENCH_USAGE}");
             return 0;
         }
-        Some("cib" | "scheduler") => {}
+        Some("cib" | "scheduler" | "tools") => {}
         Some("engine") => {
             let is_known = |word: &String| {
                 word == "full" || word.parse::<usize>().is_ok_and(|rounds| rounds > 0)
@@ -94,6 +95,9 @@ pub(crate) fn bench(args: &[String]) -> i32 {
             Ok(status) => status.code().unwrap_or(1),
             Err(error) => complain("bench", &error),
         };
+    }
+    if args.get(1).is_some_and(|what| what == "tools") {
+        return crate::bench_tools::run(&args[2..]);
     }
     if args.get(1).is_some_and(|what| what == "scheduler") {
         return crate::bench_scheduler::run(&args[2..]);

@@ -17,6 +17,7 @@ pub mod units;
 
 mod bench_engine;
 mod bench_scheduler;
+mod bench_tools;
 mod control;
 mod remote;
 mod talk;
