@@ -48,7 +48,11 @@ fn secrets(walk: &mut Walk) {
         "{PATH} cibsecret delete keen passwd && {PATH} cibsecret set keen passwd {IN_FILE}"
     );
     walk.step("cibsecret set", 1, &line)
-        .has(&["INFO: syncing /var/lib/pacemaker/lrm/secrets/keen/passwd to  pacemaker02 pacemaker03  ..."])
+        // In the order of the configuration, which is that in which they came.
+        .has(&[
+            "INFO: syncing /var/lib/pacemaker/lrm/secrets/keen/passwd to * pacemaker02 *...",
+            "INFO: syncing /var/lib/pacemaker/lrm/secrets/keen/passwd to * pacemaker03 *...",
+        ])
         .check();
     walk.step("  the CIB has it not", 1, "cibadmin -Q -o resources")
         .has(&["name=\"passwd\" value=\"lrm://\""])
