@@ -272,7 +272,7 @@ impl Controller {
         let own = self.own_name().to_owned();
         let source = self.join.best.as_ref().map_or(own.clone(), |(node, _)| node.clone());
         // A copy from a node that was away lacks what the members did meanwhile. They have to tell
-        // it once more, and only who joins tells. (Upstream lets only the newcomers join.)
+        // it once more, and only who joins tells. (By the spec only the newcomers join.)
         if !self.is_own(&source) && self.join.count(Phase::Confirmed) > 0 {
             self.note(
                 Priority::Notice,

@@ -250,7 +250,7 @@ impl Controller {
     /// Not between confirming a join and the DC's update for it: that update puts in place of the
     /// whole history the one that was confirmed, and a result written in between would be lost.
     /// The DC would start elsewhere what has just been started here. (Found by `quorate sim
-    /// --stack`; upstream has the gap.)
+    /// --stack`; the spec's joins have the gap.)
     pub(super) fn write_history(&mut self, op: &OpRecord, lock: Option<&str>) {
         if self.lrm.confirming.is_some() {
             self.lrm.held.push((op.clone(), lock.map(str::to_owned)));

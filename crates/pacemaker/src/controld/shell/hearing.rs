@@ -9,7 +9,7 @@ impl Shell {
     /// over two connections. Read in the wrong order, a vote of a node that has just come back is
     /// a vote of a stranger: it is not counted, nobody repeats it, and the election stands still
     /// until its two minutes are over. So the quorum service is heard between taking a message
-    /// from its queue and acting on it. (Upstream's loop has the same order, by priority.)
+    /// from its queue and acting on it.
     pub(super) fn on_cluster(&mut self) {
         loop {
             match self.wire.receive() {
