@@ -21,8 +21,8 @@ const LOSS_DAMPENING: Duration = Duration::from_secs(2);
 
 /// How long an age that was looked up is used. Looked up for every vote, it would grow by what the
 /// last vote cost: of two processes of the same age each would then beat the other's last vote, and
-/// neither would stop. (The simulation of clusters found
-/// that. Source of the two seconds: `spec/pacemaker-cluster.md` §3.1.)
+/// neither would stop. (The simulation of clusters found that.)
+/// Source: `spec/pacemaker-cluster.md` §3.1.
 const AGE_HOLDS: Duration = Duration::from_secs(2);
 
 /// Where a node stands in an election (upstream's numbers, they travel as `attr_writer`).

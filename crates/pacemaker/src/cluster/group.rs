@@ -45,6 +45,16 @@ pub enum Event {
     Evicted,
 }
 
+/// Whom the configuration change that `events` belong to took: what stands in the
+/// [`Event::Membership`] that ends them.
+pub fn leaving(events: &[Event]) -> Vec<NodeId> {
+    let left = events.iter().find_map(|event| match event {
+        Event::Membership { left } => Some(left.clone()),
+        _ => None,
+    });
+    left.unwrap_or_default()
+}
+
 /// One entry of a configuration change.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Address {

@@ -3,8 +3,8 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
-use base::{NodeId, Time};
-use pacemaker::cluster::group::{Event as GroupEvent, Group};
+use base::Time;
+use pacemaker::cluster::group::{self, Event as GroupEvent, Group};
 use pacemaker::controld::core::{Clock, Controller, Output, Service, Setup};
 use pacemaker::controld::throttle::Sample;
 use pacemaker_client::cib::calls::{Calls, Event, read_event};
@@ -244,13 +244,7 @@ impl Host {
         let events = super::taken_in(&mut side.core.group, now, told);
         for (at, event) in events.iter().enumerate() {
             if matches!(event, GroupEvent::Peer(_)) {
-                let left: Vec<NodeId> = events[at..]
-                    .iter()
-                    .find_map(|event| match event {
-                        GroupEvent::Membership { left } => Some(left.clone()),
-                        _ => None,
-                    })
-                    .unwrap_or_default();
+                let left = group::leaving(&events[at..]);
                 if let Some(side) = self.controld() {
                     side.core.group_leaving(&left);
                 }

@@ -30,14 +30,7 @@ impl Shell {
     fn group_events(&mut self, events: &[GroupEvent]) {
         for (at, event) in events.iter().enumerate() {
             if matches!(event, GroupEvent::Peer(_)) {
-                let left: Vec<NodeId> = events[at..]
-                    .iter()
-                    .find_map(|event| match event {
-                        GroupEvent::Membership { left } => Some(left.clone()),
-                        _ => None,
-                    })
-                    .unwrap_or_default();
-                self.core.group_leaving(&left);
+                self.core.group_leaving(&group::leaving(&events[at..]));
             }
             self.core.group_event(clock(), event);
             self.drain();
